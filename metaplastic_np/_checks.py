@@ -1,0 +1,489 @@
+"""Every error of the package is worded here, and nowhere else.
+
+A message names the argument, says what was expected, what was seen, and where::
+
+    `flexibility` must lie in [0, 1]; got 1.3 at (2, 0)
+
+The other modules call ``check_*`` (returns the value, made safe to compute with) or
+``raise_*``. Tests read every message.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+BACKENDS = ("auto", "numba", "numpy")
+
+
+class InputError(ValueError):
+    """An argument, a file or an option is not what the function needs."""
+
+
+class NonFiniteGradientError(ArithmeticError):
+    """Learning diverged: a gradient was inf or NaN, and the update was refused."""
+
+
+class WorkerError(RuntimeError):
+    """A worker process died."""
+
+
+class OutputError(OSError):
+    """Results cannot be written, or the folder holds results of other settings."""
+
+
+def _expected(name: str, expected: str, seen: object, where: str = "") -> NoReturn:
+    place = f" at {where}" if where else ""
+    raise InputError(f"`{name}` must {expected}; got {seen}{place}")
+
+
+def _first_index(bad: NDArray[np.bool_]) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.argwhere(bad)[0])
+
+
+def _where(index: tuple[int, ...]) -> str:
+    return "(" + ", ".join(map(str, index)) + ")" if index else ""
+
+
+# --- numbers and names ---------------------------------------------------------------
+
+
+def check_positive(name: str, value: float) -> float:
+    """A finite number above 0."""
+    ok = isinstance(value, Real) and not isinstance(value, bool) and 0 < value < float("inf")
+    if not ok:
+        _expected(name, "be a finite number above 0", repr(value))
+    return float(value)
+
+
+def check_scalar(name: str, value: float, *, dtype: np.dtype[Any]) -> Any:
+    """A number above 0 that is still finite and above 0 in the arrays' dtype."""
+    with np.errstate(over="ignore", under="ignore"):
+        scalar = dtype.type(check_positive(name, value))
+    if not 0 < scalar < np.inf:
+        _expected(name, f"be finite and above 0 in {dtype}", repr(value))
+    return scalar
+
+
+def check_count(name: str, value: int, *, minimum: int = 1) -> int:
+    """A whole number, at least `minimum`."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < minimum:
+        _expected(name, f"be a whole number, at least {minimum}", repr(value))
+    return int(value)
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> str:
+    """One of a few words."""
+    if not isinstance(value, str) or value not in choices:
+        _expected(name, "be one of " + ", ".join(choices), repr(value))
+    return value
+
+
+def check_choices(name: str, values: Sequence[str], parse: Callable[[str], Any]) -> None:
+    """At least one name, each understood by `parse`, none twice."""
+    if not values:
+        _expected(name, "name at least one", "none")
+    for value in values:
+        parse(value)
+    for value in values:
+        if list(values).count(value) > 1:
+            _expected(name, "name each only once", f"{value!r} twice")
+
+
+def raise_unknown_network(value: object, known: Iterable[str]) -> NoReturn:
+    """The name of a network that does not exist."""
+    _expected("networks", "name " + ", ".join(known) + " or homogeneous:F", repr(value))
+
+
+def check_level(name: str, value: float) -> float:
+    """One flexibility for every synapse: a number in [0, 1]."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= value <= 1:
+        _expected(name, "be a number in [0, 1]", repr(value))
+    return float(value)
+
+
+def check_backend(backend: str | None) -> str:
+    """Resolve "auto" (and the environment's choice) to "numba" or "numpy"."""
+    name = "backend"
+    if backend is None or backend == "auto":
+        backend = os.environ.get("METAPLASTIC_NP_BACKEND") or "auto"
+        name = "METAPLASTIC_NP_BACKEND" if backend != "auto" else name
+    check_choice(name, backend, BACKENDS)
+    if backend == "numpy":
+        return backend
+    try:
+        import numba  # noqa: F401
+        import scipy.linalg  # noqa: F401  (Numba's matrix products)
+    except ImportError as error:
+        if backend == "numba":
+            raise InputError(
+                f"`backend` is 'numba', but Numba cannot be imported ({error}); "
+                "install numba and scipy, or use backend='numpy'"
+            ) from error
+        return "numpy"
+    return "numba"
+
+
+# --- arrays --------------------------------------------------------------------------
+
+
+def check_dtype(name: str, dtype: Any) -> np.dtype[Any]:
+    """float32 or float64."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found not in FLOAT_DTYPES:
+        _expected(name, "be float32 or float64", repr(dtype) if found is None else found)
+    return found
+
+
+def check_array(
+    name: str,
+    array: ArrayLike,
+    *,
+    shape: tuple[int | None, ...] | None = None,
+    dtype: np.dtype[Any] | None = None,
+) -> NDArray[Any]:
+    """A C-ordered float array of this shape (None: any length) and dtype (None: float32/64)."""
+    found = np.asarray(array)
+    if dtype is None and found.dtype not in FLOAT_DTYPES:
+        _expected(name, "hold float32 or float64 numbers", found.dtype)
+    if dtype is not None and found.dtype != dtype:
+        _expected(name, f"be {dtype} like the arrays it is used with", found.dtype)
+    if shape is not None:
+        fits = found.ndim == len(shape) and all(
+            want is None or want == have for want, have in zip(shape, found.shape, strict=True)
+        )
+        if not fits:
+            words = ", ".join("any" if n is None else str(n) for n in shape)
+            _expected(name, f"have shape ({words})", found.shape)
+    return np.ascontiguousarray(found).reshape(found.shape)
+
+
+def check_view(name: str, vector: NDArray[Any], *, size: int) -> NDArray[Any]:
+    """A contiguous vector of this length, so that its slices can be seen as matrices."""
+    is_vector = isinstance(vector, np.ndarray) and vector.ndim == 1 and vector.flags.c_contiguous
+    if not is_vector or vector.size != size:
+        _expected(name, f"be a contiguous vector of {size} numbers", np.shape(vector))
+    return vector
+
+
+def check_finite(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """No NaN, no infinity."""
+    bad = ~np.isfinite(array)
+    if bad.any():
+        index = _first_index(bad)
+        _expected(name, "be finite", array[index], _where(index))
+    return array
+
+
+def check_unit_interval(name: str, array: ArrayLike) -> NDArray[Any]:
+    """Every value in [0, 1]; NaN is not."""
+    found = np.asarray(array)
+    bad = ~((found >= 0) & (found <= 1))
+    if bad.any():
+        index = _first_index(bad)
+        _expected(name, "lie in [0, 1]", found[index], _where(index))
+    return found
+
+
+def check_labels(name: str, labels: ArrayLike, *, n_rows: int, n_classes: int) -> NDArray[np.intp]:
+    """One whole number in [0, n_classes) for each of n_rows images."""
+    found = np.asarray(labels)
+    if found.dtype.kind not in "iu":
+        _expected(name, "hold whole numbers", found.dtype)
+    if found.shape != (n_rows,):
+        _expected(name, f"have shape ({n_rows},), one label an image", found.shape)
+    bad = (found < 0) | (found >= n_classes)
+    if bad.any():
+        index = _first_index(bad)
+        _expected(name, f"lie in 0..{n_classes - 1}", found[index], _where(index))
+    return np.ascontiguousarray(found, dtype=np.intp)
+
+
+def check_order(order: ArrayLike, *, n_rows: int) -> NDArray[np.intp]:
+    """One permutation of the images for each epoch."""
+    found = np.asarray(order)
+    if found.ndim != 2 or 0 in found.shape or found.dtype.kind not in "iu":
+        _expected("order", "have shape (epochs, images) and hold whole numbers", found.shape)
+    wrong = (
+        np.any(np.sort(found, axis=1) != np.arange(n_rows), axis=1)
+        if (found.shape[1] == n_rows)
+        else np.ones(len(found), dtype=bool)
+    )
+    if wrong.any():
+        epoch = _first_index(wrong)[0]
+        _expected("order", f"visit each of {n_rows} images once", f"another in epoch {epoch}")
+    return np.ascontiguousarray(found, dtype=np.intp)
+
+
+def check_layer_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:
+    """At least inputs and outputs, each layer at least one unit wide."""
+    try:
+        sizes = tuple(layer_sizes)
+    except TypeError:
+        sizes = ()
+    if len(sizes) < 2:
+        _expected("layer_sizes", "list inputs, hidden layers and outputs", repr(layer_sizes))
+    return tuple(check_count("layer_sizes", size) for size in sizes)
+
+
+def check_rng(rng: object) -> np.random.Generator:
+    """A NumPy random generator, not a seed and not the global state."""
+    if not isinstance(rng, np.random.Generator):
+        _expected("rng", "be a numpy.random.Generator, as default_rng(seed) makes", repr(rng))
+    return rng
+
+
+def check_dense_shapes(inputs: NDArray[Any], weights: NDArray[Any], biases: NDArray[Any]) -> None:
+    """(n, n_in) @ (n_in, n_out) + (n_out,), all of one dtype."""
+    fits = (
+        inputs.ndim == weights.ndim == 2
+        and inputs.shape[1] == weights.shape[0]
+        and biases.shape == weights.shape[1:]
+    )
+    if not fits:
+        raise InputError(
+            "`inputs` (n, n_in), `weights` (n_in, n_out) and `biases` (n_out,) must fit; "
+            f"got {inputs.shape}, {weights.shape} and {biases.shape}"
+        )
+    if not inputs.dtype == weights.dtype == biases.dtype:
+        raise InputError(
+            "`inputs`, `weights` and `biases` must share one dtype; "
+            f"got {inputs.dtype}, {weights.dtype} and {biases.dtype}"
+        )
+
+
+# --- learning ------------------------------------------------------------------------
+
+
+def check_probability(name: str, value: float) -> float:
+    """A number strictly between 0 and 1."""
+    if not isinstance(value, Real) or not 0 < value < 1:
+        _expected(name, "be a number between 0 and 1", repr(value))
+    return float(value)
+
+
+def raise_non_finite_gradient(layer: int, update: int, presentation: int | None) -> NoReturn:
+    """An update would have spread inf or NaN over the weights."""
+    when = "" if presentation is None else f" of presentation {presentation + 1}"
+    raise NonFiniteGradientError(
+        f"the gradient of layer {layer + 1} is not finite at update {update + 1}{when}; "
+        "that update moved no weight. Learning diverged: try a smaller learning rate"
+    )
+
+
+def raise_dead_worker(error: Exception) -> NoReturn:
+    """A worker was killed, perhaps for want of memory."""
+    raise WorkerError(
+        "a worker process died (killed, or out of memory?); finished trials are kept: "
+        "add --resume to go on, with fewer --jobs if memory is short"
+    ) from error
+
+
+def parse_widths(name: str, text: str) -> tuple[int, ...]:
+    """Whole numbers between commas; none of them for no hidden layer."""
+    try:
+        return tuple(int(width) for width in text.split(",") if width.strip())
+    except ValueError:
+        _expected(name, "be whole numbers between commas, like 256,256", repr(text))
+
+
+def parse_number(name: str, text: str) -> float:
+    """A number, or the word that stands for finding one."""
+    try:
+        return float(text)
+    except ValueError:
+        _expected(name, "be a number or 'balance'", repr(text))
+
+
+def check_steepness(steepness: float | None, kappa: float | None) -> None:
+    """One of the two, and above 0."""
+    if (steepness is None) == (kappa is None):
+        raise InputError(
+            f"give either `steepness` or `kappa`, the other None; got {steepness} and {kappa}"
+        )
+    check_positive("steepness" if kappa is None else "kappa", steepness if kappa is None else kappa)
+
+
+def check_hidden(hidden: Sequence[int]) -> None:
+    """Widths of the hidden layers; none is a network without any."""
+    for width in hidden:
+        check_count("hidden", width)
+
+
+def raise_unmoved() -> NoReturn:
+    """Kappa needs a displacement."""
+    raise InputError("`network` must have moved since birth; every displacement is 0")
+
+
+def raise_unbalanced(low: float, high: float, difference: float) -> NoReturn:
+    """No steepness in the range makes first and last item equally well recalled."""
+    side = "last" if difference < 0 else "first"
+    raise InputError(
+        f"no steepness between {low:.3g} and {high:.3g} balances first and last item: the {side} "
+        "item stays ahead. Is a just-learned item recalled at all (learning rate, epochs)?"
+    )
+
+
+# --- items and data ------------------------------------------------------------------
+
+
+def check_item_count(n_items: int, *, available: int, minimum: int) -> int:
+    """Enough items for the protocol, and no more than the data hold."""
+    check_count("n_items", n_items, minimum=minimum)
+    if n_items > available:
+        raise InputError(
+            f"`n_items` must be at most {available}, the items this dataset has; got {n_items}"
+        )
+    return int(n_items)
+
+
+def check_item_index(item: int, n_items: int) -> int:
+    """The number of an item in the sequence."""
+    if not isinstance(item, Integral) or not 0 <= item < n_items:
+        _expected("item", f"lie in 0..{n_items - 1}", repr(item))
+    return int(item)
+
+
+def check_non_target_count(count: int, *, n_images: int, n_items: int) -> int:
+    """At least one non-target image of each other item."""
+    if count < 1:
+        raise InputError(
+            f"`n_train_images` must give each of the {n_items - 1} other items at least one "
+            f"non-target image; got {n_images}, needs {-(-(n_items - 1) // 2)}"
+        )
+    return count
+
+
+def check_images(name: str, images: ArrayLike) -> NDArray[Any]:
+    """Images as rows (n, ...): real, finite numbers, at least one of each."""
+    found = np.asarray(images)
+    if found.dtype.kind not in "fiub":
+        _expected(name, "hold real numbers", found.dtype)
+    if found.ndim < 2 or found.size == 0:
+        _expected(name, "have shape (n, ...) with at least one image and pixel", found.shape)
+    return check_finite(name, found)
+
+
+def check_classes(train_labels: NDArray[Any], test_labels: NDArray[Any]) -> None:
+    """At least two classes, counted from 0 without a gap, each with images of both parts."""
+    highest = int(max(train_labels.max(), test_labels.max()))
+    if highest == 0:
+        raise InputError("`train_labels` must hold at least two classes; got one")
+    for name, labels in (("train_labels", train_labels), ("test_labels", test_labels)):
+        present = np.unique(labels)
+        # Compared without a table as long as the highest label, which a damaged file may make huge.
+        gaps = np.flatnonzero(present != np.arange(len(present)))
+        missing = int(gaps[0]) if len(gaps) else len(present)
+        if missing <= highest:
+            raise InputError(
+                f"`{name}` must hold every class from 0 to {highest}; class {missing} has no image"
+            )
+
+
+def check_canvas(name: str, images: NDArray[Any]) -> None:
+    """Images that can stand side by side."""
+    if images.ndim != 3:
+        _expected(name, "have shape (n, rows, columns) to be paired", images.shape)
+
+
+def check_enough_images(what: str, item: int, *, wanted: int, available: int) -> None:
+    """An item of a dataset of its own images cannot show more than it has."""
+    if wanted > available:
+        raise InputError(
+            f"`{what}` must be at most {available}, the images item {item} has; got {wanted}"
+        )
+
+
+def check_same_shape(name: str, array: NDArray[Any], other: str, reference: NDArray[Any]) -> None:
+    """Training and test images show the same canvas."""
+    if array.shape[1:] != reference.shape[1:]:
+        raise InputError(
+            f"`{name}` must have images shaped like `{other}`; got {array.shape[1:]} and "
+            f"{reference.shape[1:]}"
+        )
+
+
+def check_confusion(confusion: ArrayLike) -> NDArray[np.int64]:
+    """Counts (..., item, answer) in which every item was tested equally often."""
+    found = np.asarray(confusion)
+    if found.dtype.kind not in "iu":
+        _expected("confusion", "hold whole numbers", found.dtype)
+    if found.ndim < 2 or found.shape[-1] != found.shape[-2] or found.size == 0:
+        _expected("confusion", "have shape (..., items, items)", found.shape)
+    tested = found.sum(axis=-1)
+    if np.any(found < 0) or np.any(tested != tested.flat[0]) or tested.flat[0] < 1:
+        raise InputError("`confusion` must count every item's test images, equally many an item")
+    return found.astype(np.int64)
+
+
+def check_recall(recall: ArrayLike, *, ndim: int = 1) -> NDArray[np.float64]:
+    """Shares of test images in [0, 1], items on the last axis."""
+    found = np.asarray(recall, dtype=np.float64)
+    if found.ndim < ndim or found.size == 0:
+        _expected("recall", f"have at least {ndim} axes, items last", found.shape)
+    return check_unit_interval("recall", found)
+
+
+# --- files ---------------------------------------------------------------------------
+
+
+def raise_unreadable_file(path: Path, reason: str) -> NoReturn:
+    """A file that is missing, damaged, or not what its name says."""
+    raise InputError(f"cannot read {path}: {reason}")
+
+
+def check_file_kind(path: Path, header: Mapping[str, Any], *, kind: str, schema: int) -> None:
+    """A file of ours, of this kind, written by a version that we can read."""
+    if header.get("kind") != kind:
+        raise_unreadable_file(path, f"it does not hold a {kind}")
+    if header.get("schema") != schema:
+        raise_unreadable_file(
+            path, f"its schema is {header.get('schema')!r}; this version reads {schema}"
+        )
+
+
+def check_names(path: Path, arrays: Collection[str], names: Iterable[str]) -> None:
+    """A file with every array that belongs to its kind."""
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise_unreadable_file(path, "it lacks " + ", ".join(missing))
+
+
+def raise_unwritable(path: Path, error: OSError) -> NoReturn:
+    """A file or folder that the system does not let us write."""
+    reason = error.strerror or str(error)
+    raise OutputError(f"cannot write to {path}: {reason}; choose another folder with --out")
+
+
+def check_output_folder(folder: Path) -> Path:
+    """A folder that exists (made if need be) and takes a file."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise_unwritable(folder, error)
+    return folder
+
+
+def check_same_run(path: Path, header: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    """Results of another run are not mixed with, or overwritten by, this one's."""
+    theirs = {**header, **header.get("settings", {})}
+    ours = {**identity, **identity["settings"]}
+    for name, value in ours.items():
+        if name != "settings" and theirs.get(name) != value:
+            raise OutputError(
+                f"{path} belongs to a run with other settings ({name} {theirs.get(name)!r}, now "
+                f"{value!r}); choose another folder with --out, or delete it"
+            )

@@ -1,0 +1,295 @@
+"""The command line: ``metaplastic-np`` and ``python -m metaplastic_np``.
+
+Exit status 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C. Errors are one line on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import _checks
+from .datasets import DATASETS, load_dataset
+from .experiments import (
+    Results,
+    balance_steepness,
+    check_folder,
+    run_serial_position,
+    save_results,
+)
+from .items import NON_TARGETS
+from .learning import REFRESHES
+from .machine import describe_machine
+from .recall import (
+    chance_recall,
+    measure_capacity,
+    measure_interval,
+    measure_primacy,
+    measure_recency,
+    measure_serial_position_curve,
+)
+from .trials import Settings, describe_run, open_pool
+
+__all__ = ["main"]
+
+PROGRAM = "metaplastic-np"
+EXPERIMENTS = ("serial-position",)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Default: those of the process.
+
+    Returns
+    -------
+    int
+        Exit status.
+
+    Examples
+    --------
+    >>> main(["run", "serial-position", "--trials", "0"])
+    2
+    """
+    parser = _parser()
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as stop:  # argparse has said why, or has shown the help
+        return int(stop.code or 0)
+    warnings.showwarning = _show_warning
+    try:
+        return int(options.command(options))
+    except KeyboardInterrupt:
+        _complain("stopped by Ctrl-C")
+        return 130
+    except _checks.InputError as error:
+        _complain(str(error))
+        return 2
+    except (_checks.OutputError, _checks.NonFiniteGradientError, _checks.WorkerError) as error:
+        _complain(str(error))
+        return 1
+    except BrokenPipeError:  # the reader of our output went away: `... | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+        return 1
+    except Exception as error:  # a bug is ours, and still one line
+        if os.environ.get("METAPLASTIC_NP_DEBUG"):
+            raise
+        _complain(
+            f"unexpected {type(error).__name__}: {error} "
+            "(METAPLASTIC_NP_DEBUG=1 shows where; please report it)"
+        )
+        return 1
+
+
+def _complain(message: str) -> None:
+    print(f"{PROGRAM}: " + " ".join(message.split()), file=sys.stderr)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    _complain(f"warning: {message}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description="Metaplastic synapses for continual learning, from scratch."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = commands.add_parser(
+        "run",
+        help="run an experiment: a table, a figure, and files in --out",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    run.set_defaults(command=_run)
+    default = Settings()
+    run.add_argument("experiment", choices=EXPERIMENTS, help="which experiment")
+    run.add_argument("--dataset", default="digits", help="images: " + ", ".join(DATASETS))
+    run.add_argument("--items", type=int, default=default.n_items, help="items a trial")
+    run.add_argument("--trials", type=int, default=default.trials, help="independent trials")
+    run.add_argument(
+        "--networks",
+        default=",".join(default.networks),
+        help="comma-separated: conventional, stable, hybrid, biased-up, biased-down, homogeneous:F",
+    )
+    run.add_argument("--seed", type=int, default=default.seed, help="seed of all draws")
+    run.add_argument("--jobs", type=int, default=1, help="worker processes")
+    run.add_argument("--out", type=Path, default=Path("results"), help="folder for the results")
+    run.add_argument(
+        "--resume", action="store_true", help="keep the finished trials of a stopped run"
+    )
+    run.add_argument("--backend", choices=_checks.BACKENDS, default="auto", help="who computes")
+
+    model = run.add_argument_group("model")
+    model.add_argument("--learning-rate", type=float, default=default.learning_rate, help="rate")
+    model.add_argument(
+        "--hidden",
+        default=",".join(map(str, default.hidden)),
+        help="comma-separated widths of the hidden layers",
+    )
+    model.add_argument("--epochs", type=int, default=default.epochs, help="epochs a presentation")
+    model.add_argument("--batch", type=int, default=default.batch_size, help="images an update")
+    model.add_argument(
+        "--non-target", choices=NON_TARGETS, default=default.non_target, help="their labels"
+    )
+    model.add_argument(
+        "--refresh", choices=REFRESHES, default=default.refresh, help="when plasticity is computed"
+    )
+    stiffening = model.add_mutually_exclusive_group()
+    stiffening.add_argument(
+        "--steepness",
+        metavar="S",
+        default=argparse.SUPPRESS,
+        help=f"1/weight, or 'balance' to calibrate (default: {default.steepness:g})",
+    )
+    stiffening.add_argument(
+        "--kappa", type=float, default=argparse.SUPPRESS, help="dimensionless steepness instead"
+    )
+
+    info = commands.add_parser("info", help="show versions, CPU, BLAS and backend")
+    info.set_defaults(command=_info)
+    return parser
+
+
+# --- run -----------------------------------------------------------------------------
+
+
+def _run(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    settings, is_balanced = _settings(options)
+    dataset = load_dataset(options.dataset)
+    backend = _checks.check_backend(options.backend)
+    started = time.perf_counter()
+    with open_pool(options.jobs) as executor:
+        if is_balanced:
+            found = balance_steepness(
+                dataset, settings, backend=backend, executor=executor, on_step=_show_step
+            )
+            settings = _with_steepness(settings, found)
+        identity = describe_run(options.experiment, dataset, settings)
+        folder = _checks.check_output_folder(options.out)
+        check_folder(folder, identity)
+        checkpoint = folder / f"{options.experiment}.trials"
+        if not options.resume:
+            shutil.rmtree(checkpoint, ignore_errors=True)
+        try:
+            with tqdm(total=settings.trials, unit="trial", disable=None) as bar:
+                results = run_serial_position(
+                    dataset,
+                    settings,
+                    backend=backend,
+                    executor=executor,
+                    checkpoint=checkpoint,
+                    on_trial=lambda done: bar.update(done - bar.n),
+                )
+        except KeyboardInterrupt:
+            kept = len(list(checkpoint.glob("trial-*.npz")))
+            _complain(f"{kept} of {settings.trials} trials are kept in {checkpoint}; add --resume")
+            raise
+    files = save_results(results, folder)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    from .figures import draw_serial_position, save_figure
+
+    files += save_figure(draw_serial_position(results), folder / options.experiment)
+    print(format_table(results))
+    print(f"\n{time.perf_counter() - started:.1f} s, {backend}; written:")
+    for path in files:
+        print(f"  {path}")
+    return 0
+
+
+def _settings(options: argparse.Namespace) -> tuple[Settings, bool]:
+    """The settings that the options ask for, and whether steepness is still to be balanced."""
+    settings = Settings(
+        n_items=options.items,
+        trials=options.trials,
+        seed=options.seed,
+        networks=tuple(options.networks.split(",")),
+        hidden=_checks.parse_widths("--hidden", options.hidden),
+        learning_rate=options.learning_rate,
+        epochs=options.epochs,
+        batch_size=options.batch,
+        non_target=options.non_target,
+        refresh=options.refresh,
+        # Testing after each epoch is for the lists of ten that the paper shows by epoch.
+        by_epoch=options.items <= Settings.n_items,
+    )
+    if "kappa" in options:
+        return replace(settings, steepness=None, kappa=options.kappa), False
+    if "steepness" not in options:
+        return settings, False
+    if options.steepness == "balance":
+        return settings, True
+    return _with_steepness(settings, _checks.parse_number("--steepness", options.steepness)), False
+
+
+def _with_steepness(settings: Settings, steepness: float) -> Settings:
+    return replace(settings, steepness=steepness, kappa=None)
+
+
+def _show_step(steepness: float, difference: float) -> None:
+    if sys.stderr.isatty():
+        _complain(f"balancing: steepness {steepness:.4g}, first minus last {difference:+.2f}")
+
+
+def format_table(results: Results) -> str:
+    """The serial position curve of each network, with 95 % intervals over trials, as text."""
+    settings = results.settings
+    curves = measure_serial_position_curve(results.recall)
+    confusion = results.confusion[:, :, -1]
+    chance = chance_recall(settings.n_items)
+    rows = [(f"position {item + 1}", curves[:, :, item]) for item in range(settings.n_items)]
+    summary = [
+        ("mean recall", curves.mean(axis=-1)),
+        ("primacy", measure_primacy(curves)),
+        ("recency", measure_recency(curves)),
+        ("memorized", measure_capacity(confusion).astype(float)),
+    ]
+
+    def line(name: str, values: np.ndarray) -> str:
+        halves = [measure_interval(trials) for trials in values]
+        cells = [
+            f"{trials.mean():.2f}" + (f" ± {half:.2f}" if np.isfinite(half) else "")
+            for trials, half in zip(values, halves, strict=True)
+        ]
+        return f"{name:<13}" + "".join(f"{cell:>{width}}" for cell in cells)
+
+    width = max(16, *(len(network) + 2 for network in settings.networks))
+    header = f"{'':<13}" + "".join(f"{network:>{width}}" for network in settings.networks)
+    rule = "-" * len(header)
+    kappa = results.kappa.mean()
+    title = (
+        f"Recall after {settings.n_items} items, each shown once; chance {chance:.2f}.\n"
+        f"{results.header['dataset']}, seed {settings.seed}, {settings.trials} trials "
+        f"(mean ± 95 % interval), kappa {kappa:.1f}"
+    )
+    lines = [title, "", header, rule, *(line(*row) for row in rows), rule]
+    return "\n".join(lines + [line(*row) for row in summary])
+
+
+# --- info ----------------------------------------------------------------------------
+
+
+def _info(_: argparse.Namespace) -> int:
+    backend = _checks.check_backend("auto")
+    facts: dict[str, Any] = {**describe_machine(), "backend": backend}
+    if backend == "numba":
+        from . import _kernels
+
+        facts["kernel cache"] = _kernels.cache_folder() or "none (set NUMBA_CACHE_DIR)"
+    for name, value in facts.items():
+        print(f"{name:<15} {', '.join(value) if isinstance(value, list) else value}")
+    return 0

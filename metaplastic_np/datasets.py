@@ -1,0 +1,182 @@
+"""Images to make items of: one small type, and the handwritten digits that come with the package.
+
+An experiment takes a :class:`Dataset`, whoever made it: the bundled digits, or your own arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import as_file, files
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _checks
+from .storage import read_arrays
+
+__all__ = ["DATASETS", "Dataset", "load_dataset", "load_digits"]
+
+TRAIN_SHARE = 0.7
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Training and test images by class, and what an item is.
+
+    Parameters
+    ----------
+    name : str
+    train_images, test_images : array (n, ...)
+        Real, finite numbers, of one canvas; (n, rows, columns) if `paired`.
+    train_labels, test_labels : int array (n,)
+        Classes 0, 1, 2, ... without a gap.
+    paired : bool
+        True: an item is a pair i < j of different classes, their images side by side (the paper's
+        two-digit numbers). False: an item is a class.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, a pixel is not finite, a label is not a whole number or a class has
+        no images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> images, labels = np.random.default_rng(0).random((6, 8)), np.array([0, 1, 2, 0, 1, 2])
+    >>> own = Dataset(name="own", train_images=images, train_labels=labels,
+    ...               test_images=images, test_labels=labels)
+    >>> own.item_classes
+    ((0,), (1,), (2,))
+    """
+
+    name: str
+    train_images: NDArray[Any]
+    train_labels: NDArray[Any]
+    test_images: NDArray[Any]
+    test_labels: NDArray[Any]
+    paired: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every array once, here, so that nothing later has to."""
+        fixed = {}
+        for part in ("train", "test"):
+            images = _checks.check_images(f"{part}_images", getattr(self, f"{part}_images"))
+            labels = _checks.check_labels(
+                f"{part}_labels",
+                getattr(self, f"{part}_labels"),
+                n_rows=len(images),
+                n_classes=np.iinfo(np.intp).max,
+            )
+            fixed[f"{part}_images"], fixed[f"{part}_labels"] = images, labels
+        _checks.check_same_shape(
+            "test_images", fixed["test_images"], "train_images", fixed["train_images"]
+        )
+        if self.paired:
+            _checks.check_canvas("train_images", fixed["train_images"])
+        _checks.check_classes(fixed["train_labels"], fixed["test_labels"])
+        for name, array in fixed.items():
+            view = array.view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
+
+    @property
+    def item_classes(self) -> tuple[tuple[int, ...], ...]:
+        """The classes that each item of this dataset shows, left to right."""
+        classes = range(int(self.train_labels.max()) + 1)
+        return tuple(combinations(classes, 2 if self.paired else 1))
+
+
+def load_digits() -> Dataset:
+    """Load 1,797 handwritten 8x8 digits of the UCI repository, to be shown in pairs.
+
+    Pixels are scaled to [0, 1]. In each class the first 70 % are for training and the rest for
+    testing; the file is ordered by writer, so most test digits are by hands never trained on. No
+    digit is in both. Source: Alpaydin and Kaynak (1998), doi:10.24432/C50P49, CC BY 4.0.
+
+    Returns
+    -------
+    Dataset
+        45 items, the pairs 0-1, 0-2, ..., 8-9.
+
+    Examples
+    --------
+    >>> digits = load_digits()
+    >>> digits.train_images.shape, digits.test_images.shape, len(digits.item_classes)
+    ((1254, 8, 8), (543, 8, 8), 45)
+    """
+    with as_file(files(__package__) / "data" / "digits.npz") as path:
+        arrays, _ = read_arrays(path)
+    images = arrays["images"].astype(np.float32) / 16
+    labels = arrays["labels"].astype(np.intp)
+    is_train = np.zeros(len(labels), dtype=bool)
+    for digit in range(10):
+        rows = np.flatnonzero(labels == digit)
+        is_train[rows[: round(TRAIN_SHARE * len(rows))]] = True
+    return Dataset(
+        name="digits",
+        train_images=images[is_train],
+        train_labels=labels[is_train],
+        test_images=images[~is_train],
+        test_labels=labels[~is_train],
+        paired=True,
+    )
+
+
+def measure_digest(dataset: Dataset) -> str:
+    """SHA-256 of a dataset's arrays: tells whether two runs saw the same images.
+
+    Parameters
+    ----------
+    dataset : Dataset
+
+    Returns
+    -------
+    str of 64 hexadecimal digits
+
+    Examples
+    --------
+    >>> measure_digest(load_digits())[:8]
+    '00000000'
+    """
+    digest = sha256(str(dataset.paired).encode())
+    for array in (
+        dataset.train_images,
+        dataset.train_labels,
+        dataset.test_images,
+        dataset.test_labels,
+    ):
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
+
+
+DATASETS = {"digits": load_digits}
+
+
+def load_dataset(name: str) -> Dataset:
+    """Load a dataset by its name on the command line.
+
+    Parameters
+    ----------
+    name : str
+        One of ``DATASETS``: "digits".
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InputError
+        If there is no such dataset.
+
+    Examples
+    --------
+    >>> load_dataset("digits").name
+    'digits'
+    """
+    return DATASETS[_checks.check_choice("dataset", name, DATASETS)]()

@@ -1,0 +1,308 @@
+"""Items and presentations: what is shown, in which order, under which labels.
+
+A trial draws N **items**, each with its training and test images. One **presentation** of item k
+shows its K training images under label k, and of every other item j
+
+    m = floor(K / (N - 1) + 1/2)
+
+**non-target** images, drawn anew. In the paper their labels are *permuted*: never j, never k,
+spread evenly over the N - 2 others. (They teach wrong labels, so part of the forgetting is label
+noise; the ablations "none" and "true" tell how much.) All images of a presentation are shown for
+some epochs, each in a new order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from . import _checks
+from .datasets import Dataset
+from .layers import dense_forward, relu_forward
+
+__all__ = [
+    "NON_TARGETS",
+    "Items",
+    "Presentation",
+    "draw_items",
+    "draw_presentation",
+    "freeze_features",
+]
+
+NON_TARGETS = ("permuted", "none", "true")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Items:
+    """The items of a trial, in the order in which they are presented.
+
+    Parameters
+    ----------
+    classes : tuple of tuples of int
+        The classes that each item shows, left to right.
+    train_images : array (n_items, n_train_images, n_inputs)
+    test_images : array (n_items, n_test_images, n_inputs)
+
+    Examples
+    --------
+    See :func:`draw_items`.
+    """
+
+    classes: tuple[tuple[int, ...], ...]
+    train_images: NDArray[Any]
+    test_images: NDArray[Any]
+
+    def __len__(self) -> int:
+        """How many items."""
+        return len(self.classes)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Presentation:
+    """One presentation of one item: images, labels, and the order in which every epoch visits them.
+
+    Parameters
+    ----------
+    images : array (n_images, n_inputs)
+    labels : int array (n_images,)
+    order : int array (n_epochs, n_images)
+        Each row a permutation of 0..n_images - 1.
+    number : int or None
+        0-based place in the trial; only for messages.
+
+    Raises
+    ------
+    InputError
+        If an epoch does not visit every image once.
+
+    Examples
+    --------
+    See :func:`draw_presentation`.
+    """
+
+    images: NDArray[Any]
+    labels: NDArray[np.intp]
+    order: NDArray[np.intp]
+    number: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the order; images and labels are checked against the network that learns them."""
+        order = _checks.check_order(self.order, n_rows=len(self.images))
+        object.__setattr__(self, "order", order)
+
+
+def draw_items(
+    dataset: Dataset,
+    *,
+    n_items: int,
+    n_train_images: int,
+    n_test_images: int,
+    rng: np.random.Generator,
+    dtype: DTypeLike = np.float32,
+) -> Items:
+    """Draw the items of a trial, in a random order, and the images of each.
+
+    A paired item joins random images of its two classes side by side (any two may meet more than
+    once); an unpaired one takes different images of its class. Training images come from the
+    dataset's training images only, test images from its test images only.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    n_items : int
+        N.
+    n_train_images, n_test_images : int
+        Images an item.
+    rng : numpy.random.Generator
+    dtype : float32 or float64
+
+    Returns
+    -------
+    Items
+        Images flattened to (rows * columns,) each.
+
+    Raises
+    ------
+    InputError
+        If the dataset has fewer items, or an unpaired item fewer images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from metaplastic_np import load_digits
+    >>> items = draw_items(load_digits(), n_items=3, n_train_images=20, n_test_images=10,
+    ...                    rng=np.random.default_rng(0))
+    >>> items.train_images.shape, items.classes
+    ((3, 20, 128), ((6, 7), (4, 7), (1, 8)))
+    """
+    dtype = _checks.check_dtype("dtype", dtype)
+    _checks.check_rng(rng)
+    available = dataset.item_classes
+    _checks.check_item_count(n_items, available=len(available), minimum=2)
+    _checks.check_count("n_train_images", n_train_images)
+    _checks.check_count("n_test_images", n_test_images)
+
+    chosen = rng.permutation(len(available))[:n_items]
+    classes = tuple(available[i] for i in chosen)
+    parts = (
+        ("n_train_images", dataset.train_images, dataset.train_labels, n_train_images),
+        ("n_test_images", dataset.test_images, dataset.test_labels, n_test_images),
+    )
+    drawn = []
+    for name, images, labels, n_images in parts:
+        sides = []
+        for side in range(len(classes[0])):
+            rows = np.empty((n_items, n_images), dtype=np.intp)
+            for item, shown in enumerate(classes):
+                candidates = np.flatnonzero(labels == shown[side])
+                if not dataset.paired:
+                    _checks.check_enough_images(
+                        name, shown[side], wanted=n_images, available=len(candidates)
+                    )
+                rows[item] = rng.choice(candidates, n_images, replace=dataset.paired)
+            sides.append(images[rows])
+        # (item, image, row, column): side by side is along the columns.
+        canvas = np.concatenate(sides, axis=-1).astype(dtype, copy=False)
+        drawn.append(np.ascontiguousarray(canvas.reshape(n_items, n_images, -1)))
+    return Items(classes=classes, train_images=drawn[0], test_images=drawn[1])
+
+
+def freeze_features(items: Items, *, n_features: int, rng: np.random.Generator) -> Items:
+    """Pass the items through a frozen random layer: ReLU(X W), W ~ N(0, 2 / n_inputs), no bias.
+
+    It stands for the frozen convolutions of the paper: random, the same for all networks of a
+    trial, never trained. Returns new items.
+
+    Parameters
+    ----------
+    items : Items
+    n_features : int
+        Width of the frozen layer.
+    rng : numpy.random.Generator
+        Draws W.
+
+    Returns
+    -------
+    Items
+        Images (n_items, n_images, n_features).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from metaplastic_np import load_digits
+    >>> rng = np.random.default_rng(0)
+    >>> items = draw_items(load_digits(), n_items=3, n_train_images=20, n_test_images=10, rng=rng)
+    >>> freeze_features(items, n_features=64, rng=rng).train_images.shape
+    (3, 20, 64)
+    """
+    _checks.check_count("n_features", n_features)
+    n_inputs, dtype = items.train_images.shape[-1], items.train_images.dtype
+    weights = _checks.check_rng(rng).standard_normal((n_inputs, n_features)) * np.sqrt(2 / n_inputs)
+    weights, biases = weights.astype(dtype), np.zeros(n_features, dtype)
+
+    def features(images: NDArray[Any]) -> NDArray[Any]:
+        hidden, _ = dense_forward(images.reshape(-1, n_inputs), weights, biases)
+        return relu_forward(hidden)[0].reshape(*images.shape[:2], n_features)
+
+    return Items(
+        classes=items.classes,
+        train_images=features(items.train_images),
+        test_images=features(items.test_images),
+    )
+
+
+def draw_presentation(
+    items: Items,
+    item: int,
+    *,
+    epochs: int,
+    rng: np.random.Generator,
+    non_target: str = "permuted",
+    number: int | None = None,
+) -> Presentation:
+    """Draw one presentation: the item's images, fresh non-targets, and an order for every epoch.
+
+    Parameters
+    ----------
+    items : Items
+    item : int
+        Which item, 0-based.
+    epochs : int
+        How often every image is visited.
+    rng : numpy.random.Generator
+    non_target : {"permuted", "none", "true"}
+        Labels of the non-targets: wrong ones (the paper), no non-targets at all, or the true ones
+        (rehearsal).
+    number : int, optional
+        Place in the trial, for messages.
+
+    Returns
+    -------
+    Presentation
+
+    Raises
+    ------
+    InputError
+        If there are fewer than three items for permuted labels, or too few images for one
+        non-target of each other item.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from metaplastic_np import load_digits
+    >>> rng = np.random.default_rng(0)
+    >>> items = draw_items(load_digits(), n_items=4, n_train_images=6, n_test_images=2, rng=rng)
+    >>> presentation = draw_presentation(items, 0, epochs=5, rng=rng)
+    >>> presentation.labels  # six targets, two non-targets of each other item: never its own label
+    array([0, 0, 0, 0, 0, 0, 3, 2, 1, 3, 1, 2])
+    """
+    n_items, n_images = len(items), items.train_images.shape[1]
+    item = _checks.check_item_index(item, n_items)
+    _checks.check_choice("non_target", non_target, NON_TARGETS)
+    _checks.check_count("epochs", epochs)
+    _checks.check_rng(rng)
+
+    images = [items.train_images[item]]
+    labels = [np.full(n_images, item, dtype=np.intp)]
+    if non_target != "none":
+        n_non_targets = count_non_targets(n_items, n_images, non_target=non_target)
+        for other in range(n_items):
+            if other == item:
+                continue
+            drawn = rng.choice(n_images, n_non_targets, replace=False)
+            images.append(items.train_images[other, drawn])
+            wrong = [label for label in range(n_items) if label not in (item, other)]
+            labels.append(
+                _draw_evenly(np.array(wrong), n_non_targets, rng=rng)
+                if non_target == "permuted"
+                else np.full(n_non_targets, other, dtype=np.intp)
+            )
+
+    shown = np.concatenate(images)
+    return Presentation(
+        images=shown,
+        labels=np.concatenate(labels),
+        order=np.array([rng.permutation(len(shown)) for _ in range(epochs)], dtype=np.intp),
+        number=number,
+    )
+
+
+def count_non_targets(n_items: int, n_train_images: int, *, non_target: str) -> int:
+    """M = floor(K / (N - 1) + 1/2), refused below 1; 0 if there are to be none."""
+    # A permuted non-target of item j, shown with item k, needs the label of a third item.
+    minimum = 3 if non_target == "permuted" else 2
+    _checks.check_item_count(n_items, available=n_items, minimum=minimum)
+    if non_target == "none":
+        return 0
+    count = (2 * n_train_images + n_items - 1) // (2 * (n_items - 1))
+    return _checks.check_non_target_count(count, n_images=n_train_images, n_items=n_items)
+
+
+def _draw_evenly(labels: NDArray[np.intp], n: int, *, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return each label equally often, the remainder at random among different ones, shuffled."""
+    whole = np.repeat(labels, n // len(labels))
+    remainder = rng.choice(labels, n % len(labels), replace=False)
+    return rng.permutation(np.concatenate([whole, remainder]))

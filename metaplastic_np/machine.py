@@ -1,0 +1,54 @@
+"""What computer and which versions a result was made with."""
+
+from __future__ import annotations
+
+import os
+import platform
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+__all__ = ["describe_machine"]
+
+
+def describe_machine() -> dict[str, Any]:
+    """Versions, CPU and BLAS: what may change the last bits of a result.
+
+    Returns
+    -------
+    dict, as JSON holds it
+
+    Examples
+    --------
+    >>> sorted(describe_machine())
+    ['blas', 'cpu', 'cores', 'metaplastic_np', 'numba', 'numpy', 'python', 'scipy', 'system']
+    """
+    from threadpoolctl import threadpool_info
+
+    cpu = platform.processor() or platform.machine()
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                cpu = line.partition(":")[2].strip()
+                break
+    blas = {
+        f"{lib['internal_api']} {lib['version']} {lib.get('architecture', '')}".strip()
+        for lib in threadpool_info()
+        if lib["user_api"] == "blas"
+    }
+    return {
+        "system": platform.platform(),
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "blas": sorted(blas),
+        "python": platform.python_version(),
+        **{name: _version(name) for name in ("metaplastic_np", "numpy", "numba", "scipy")},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,136 @@
+"""Files that are whole or absent: npz with a JSON header, written atomically, never pickled."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _checks
+
+__all__ = ["read_arrays", "write_arrays", "write_atomic"]
+
+HEADER = "header"
+
+
+def write_atomic(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file so that a reader, or a crash, never meets half of it.
+
+    Parameters
+    ----------
+    path : path
+        Replaced in one step once everything is on disk.
+    write : callable
+        Takes a binary file open for writing.
+
+    Raises
+    ------
+    OutputError
+        If the system refuses. Nothing is left behind, and an old file stays as it was.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = pathlib.Path(folder.name, "note.txt")
+    >>> write_atomic(path, lambda file: file.write(b"kept"))
+    >>> path.read_text()
+    'kept'
+    >>> folder.cleanup()
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{uuid4().hex}.partial")
+    try:
+        with partial.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        _checks.raise_unwritable(path, error)
+    finally:
+        # A rename leaves nothing to remove; whatever else happened (Ctrl-C too) leaves no litter.
+        partial.unlink(missing_ok=True)
+
+
+def write_arrays(
+    path: Path | str, arrays: Mapping[str, NDArray[Any]], *, header: Mapping[str, Any]
+) -> None:
+    """Write arrays and a JSON header to one npz file, atomically.
+
+    Parameters
+    ----------
+    path : path
+    arrays : mapping of str to array
+        No name may be "header"; no object arrays.
+    header : mapping
+        What JSON can hold, without NaN.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+
+    Examples
+    --------
+    See :func:`read_arrays`.
+    """
+    text = json.dumps(header, allow_nan=False, sort_keys=True)
+
+    def write(file: BinaryIO) -> None:
+        np.savez_compressed(file, allow_pickle=False, **{HEADER: np.array(text)}, **arrays)
+
+    write_atomic(path, write)
+
+
+def read_arrays(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read what :func:`write_arrays` wrote.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    arrays : dict of str to array
+    header : dict
+        Empty where the file has none.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, not an npz file, or holds pickled objects.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile, pathlib
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = pathlib.Path(folder.name, "run.npz")
+    >>> write_arrays(path, {"recall": np.eye(2)}, header={"seed": 0})
+    >>> arrays, header = read_arrays(path)
+    >>> arrays["recall"].shape, header
+    ((2, 2), {'seed': 0})
+    >>> folder.cleanup()
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
+            if not isinstance(npz, np.lib.npyio.NpzFile):
+                _checks.raise_unreadable_file(path, "it is not an npz file")
+            arrays = {name: npz[name] for name in npz.files}
+        header = json.loads(str(arrays.pop(HEADER, "{}")))
+    except OSError as error:
+        _checks.raise_unreadable_file(path, error.strerror or str(error))
+    except (ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, _checks.InputError):
+            raise
+        _checks.raise_unreadable_file(path, f"it is damaged or not an npz file ({error})")
+    return arrays, header
