@@ -31,6 +31,7 @@ from .datasets import (
     Dataset,
     load_dataset,
     load_digits,
+    measure_digest,
 )
 from .experiments import (
     CALIBRATION_SEED,
@@ -164,6 +165,7 @@ __all__ = [
     "loss_and_gradient",
     "measure_capacity",
     "measure_confusion",
+    "measure_digest",
     "measure_displacement",
     "measure_drift",
     "measure_false_alarms",

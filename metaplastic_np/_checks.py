@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+RUN_KEYS = ("kind", "schema", "dataset", "dataset_sha256")  # beside settings, what a run is
 BACKENDS = ("auto", "numba", "numpy")
 
 
@@ -141,7 +142,8 @@ def check_dtype(name: str, dtype: Any) -> np.dtype[Any]:
         found = np.dtype(dtype)
     except TypeError:
         found = None
-    if found not in FLOAT_DTYPES:
+    # Asked for itself, since NumPy holds None to be float64.
+    if found is None or found not in FLOAT_DTYPES:
         _expected(name, "be float32 or float64", repr(dtype) if found is None else found)
     return found
 
@@ -479,10 +481,12 @@ def check_output_folder(folder: Path) -> Path:
 
 def check_same_run(path: Path, header: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
     """Results of another run are not mixed with, or overwritten by, this one's."""
-    theirs = {**header, **header.get("settings", {})}
-    ours = {**identity, **identity["settings"]}
+    theirs, ours = (
+        {**{name: run.get(name) for name in RUN_KEYS}, **run.get("settings", {})}
+        for run in (header, identity)
+    )
     for name, value in ours.items():
-        if name != "settings" and theirs.get(name) != value:
+        if theirs.get(name) != value:
             raise OutputError(
                 f"{path} belongs to a run with other settings ({name} {theirs.get(name)!r}, now "
                 f"{value!r}); choose another folder with --out, or delete it"

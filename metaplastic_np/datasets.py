@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from . import _checks
 from .storage import read_arrays
 
-__all__ = ["DATASETS", "Dataset", "load_dataset", "load_digits"]
+__all__ = ["DATASETS", "Dataset", "load_dataset", "load_digits", "measure_digest"]
 
 TRAIN_SHARE = 0.7
 
@@ -106,7 +106,7 @@ def load_digits() -> Dataset:
     --------
     >>> digits = load_digits()
     >>> digits.train_images.shape, digits.test_images.shape, len(digits.item_classes)
-    ((1254, 8, 8), (543, 8, 8), 45)
+    ((1258, 8, 8), (539, 8, 8), 45)
     """
     with as_file(files(__package__) / "data" / "digits.npz") as path:
         arrays, _ = read_arrays(path)
@@ -140,7 +140,7 @@ def measure_digest(dataset: Dataset) -> str:
     Examples
     --------
     >>> measure_digest(load_digits())[:8]
-    '00000000'
+    'dad3cb2e'
     """
     digest = sha256(str(dataset.paired).encode())
     for array in (

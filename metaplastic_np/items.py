@@ -136,7 +136,7 @@ def draw_items(
     >>> items = draw_items(load_digits(), n_items=3, n_train_images=20, n_test_images=10,
     ...                    rng=np.random.default_rng(0))
     >>> items.train_images.shape, items.classes
-    ((3, 20, 128), ((6, 7), (4, 7), (1, 8)))
+    ((3, 20, 128), ((0, 3), (4, 9), (0, 5)))
     """
     dtype = _checks.check_dtype("dtype", dtype)
     _checks.check_rng(rng)

@@ -152,10 +152,10 @@ class LearningSettings:
     Examples
     --------
     >>> LearningSettings(batch_size=64)
-    LearningSettings(learning_rate=0.0178, batch_size=64, refresh='presentation')
+    LearningSettings(learning_rate=0.0063, batch_size=64, refresh='presentation')
     """
 
-    learning_rate: float = 0.0178
+    learning_rate: float = 0.0063
     batch_size: int = 256
     refresh: str = "presentation"
 

@@ -22,7 +22,7 @@ def describe_machine() -> dict[str, Any]:
     Examples
     --------
     >>> sorted(describe_machine())
-    ['blas', 'cpu', 'cores', 'metaplastic_np', 'numba', 'numpy', 'python', 'scipy', 'system']
+    ['blas', 'cores', 'cpu', 'metaplastic_np', 'numba', 'numpy', 'python', 'scipy', 'system']
     """
     from threadpoolctl import threadpool_info
 

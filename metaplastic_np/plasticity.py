@@ -178,7 +178,7 @@ def measure_drift(effort: float, *, flexibility: float) -> float:
     Examples
     --------
     >>> [round(measure_drift(t, flexibility=0.5), 3) for t in (1, 10, 100)]
-    [0.804, 1.823, 2.993]
+    [0.803, 2.135, 3.334]
     """
     flexibility = _checks.check_level("flexibility", flexibility)
     if effort == 0 or flexibility == 0:

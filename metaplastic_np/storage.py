@@ -122,7 +122,8 @@ def read_arrays(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, An
     """
     path = Path(path)
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
+        with path.open("rb") as file:
+            npz = np.load(file, allow_pickle=False)
             if not isinstance(npz, np.lib.npyio.NpzFile):
                 _checks.raise_unreadable_file(path, "it is not an npz file")
             arrays = {name: npz[name] for name in npz.files}

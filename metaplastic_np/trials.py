@@ -113,9 +113,9 @@ class Settings:
     n_train_images: int = 500
     n_test_images: int = 100
     n_features: int = 1024
-    input_scale: float = 3.0
+    input_scale: float = 8.0
     hidden: tuple[int, ...] = (256, 256)
-    learning_rate: float = 0.0178
+    learning_rate: float = 0.0063
     batch_size: int = 256
     epochs: int = 5
     steepness: float | None = 12_000.0

@@ -1,0 +1,444 @@
+"""What bad input gets: one clear line with the argument, what was expected, what was seen."""
+
+import numpy as np
+import pytest
+from worlds import make_world
+
+import metaplastic_np as mp
+
+pytestmark = pytest.mark.core
+
+RNG = np.random.default_rng(0)
+F = np.array([0.5, 0.5])
+
+
+def dataset(**changes):
+    arrays = {
+        "train_images": np.zeros((6, 4, 4)),
+        "train_labels": np.array([0, 1, 2, 0, 1, 2]),
+        "test_images": np.zeros((3, 4, 4)),
+        "test_labels": np.array([0, 1, 2]),
+    }
+    return mp.Dataset(name="own", **{**arrays, **changes})
+
+
+def with_pixel(value):
+    images = np.zeros((6, 4, 4))
+    images[1, 2, 3] = value
+    return images
+
+
+def items(**changes):
+    options = {"n_items": 3, "n_train_images": 2, "n_test_images": 1, "rng": RNG}
+    return mp.draw_items(dataset(), **{**options, **changes})
+
+
+def learn(**changes):
+    """Learn in a small world of which one thing is wrong."""
+    world = make_world(0)
+    shown = world.presentations[0]
+    arrays = {"images": shown.images, "labels": shown.labels, "order": shown.order}
+    presentation = mp.Presentation(**{**arrays, **changes})
+    return mp.learn_item(world.network, world.metaplasticity, presentation, settings=world.settings)
+
+
+def rule(**changes):
+    arrays = {"initial_weights": np.zeros(3), "flexibility": np.ones(3), "steepness": 1.0}
+    return mp.Metaplasticity(**{**arrays, **changes})
+
+
+def plasticity(flexibility, displacement=F, steepness=1.0):
+    return mp.measure_plasticity(flexibility, displacement, steepness=steepness)
+
+
+CASES = {
+    # flexibility, plasticity
+    "flexibility above 1": (
+        lambda: plasticity(np.array([[0.5, 1.0], [1.3, 0.0]]), np.zeros((2, 2))),
+        r"`flexibility` must lie in \[0, 1\]; got 1.3 at \(1, 0\)",
+    ),
+    "flexibility NaN": (
+        lambda: plasticity(np.array([0.5, np.nan])),
+        r"`flexibility` must lie in \[0, 1\]; got nan at \(1\)",
+    ),
+    "flexibility of a rule": (
+        lambda: rule(flexibility=np.array([1.0, -0.1, 0.0])),
+        r"`flexibility` must lie in \[0, 1\]; got -0.1 at \(1\)",
+    ),
+    "flexibility of integers": (
+        lambda: plasticity([1, 0]),
+        "`flexibility` must hold float32 or float64 numbers; got int64",
+    ),
+    "displacement of another shape": (
+        lambda: plasticity(F, np.zeros(3)),
+        r"`displacement` must have shape \(2\); got \(3,\)",
+    ),
+    "displacement of another dtype": (
+        lambda: plasticity(F, F.astype(np.float32)),
+        "`displacement` must be float64 like the arrays it is used with; got float32",
+    ),
+    "displacement infinite": (
+        lambda: plasticity(F, np.array([0, np.inf])),
+        r"`displacement` must be finite; got inf at \(1\)",
+    ),
+    "steepness 0": (
+        lambda: plasticity(F, steepness=0),
+        "`steepness` must be a finite number above 0; got 0",
+    ),
+    "steepness that float32 cannot hold": (
+        lambda: plasticity(F.astype(np.float32), F.astype(np.float32), 1e39),
+        "`steepness` must be finite and above 0 in float32; got 1e\\+39",
+    ),
+    "learning rate of a synapse": (
+        lambda: mp.measure_synaptic_rate(F, learning_rate=-1),
+        "`learning_rate` must be a finite number above 0; got -1",
+    ),
+    "kappa of a newborn": (
+        lambda: mp.measure_kappa(np.zeros(3), steepness=1.0),
+        "`network` must have moved since birth",
+    ),
+    "homogeneous above 1": (
+        lambda: mp.draw_flexibility("homogeneous:1.5", 3, rng=RNG),
+        r"`homogeneous:F` must be a number in \[0, 1\]; got 1.5",
+    ),
+    "homogeneous of a word": (
+        lambda: mp.draw_flexibility("homogeneous:half", 3, rng=RNG),
+        "`networks` must name conventional, .* or homogeneous:F; got 'homogeneous:half'",
+    ),
+    "unknown network": (
+        lambda: mp.draw_flexibility("hybird", 3, rng=RNG),
+        "`networks` must name conventional, stable, hybrid, .*; got 'hybird'",
+    ),
+    "flexibility of a half dtype": (
+        lambda: mp.draw_flexibility("hybrid", 3, rng=RNG, dtype=np.float16),
+        "`dtype` must be float32 or float64; got float16",
+    ),
+    "a dtype that is none": (
+        lambda: mp.draw_flexibility("hybrid", 3, rng=RNG, dtype="float31"),
+        "`dtype` must be float32 or float64; got 'float31'",
+    ),
+    "a seed for a generator": (
+        lambda: mp.draw_flexibility("hybrid", 3, rng=0),
+        r"`rng` must be a numpy.random.Generator, as default_rng\(seed\) makes; got 0",
+    ),
+    "negative effort": (
+        lambda: mp.measure_drift(-1.0, flexibility=0.5),
+        "`effort` must be a finite number above 0; got -1.0",
+    ),
+    # networks and layers
+    "one layer size": (
+        lambda: mp.init_network((4,), rng=RNG),
+        r"`layer_sizes` must list inputs, hidden layers and outputs; got \(4,\)",
+    ),
+    "layer sizes that are no list": (
+        lambda: mp.init_network(4, rng=RNG),
+        "`layer_sizes` must list inputs, hidden layers and outputs; got 4",
+    ),
+    "an empty layer": (
+        lambda: mp.init_network((4, 0, 2), rng=RNG),
+        "`layer_sizes` must be a whole number, at least 1; got 0",
+    ),
+    "parameters that do not fit": (
+        lambda: mp.Network(layer_sizes=(4, 2), parameters=np.zeros(9)),
+        r"`parameters` must be a contiguous vector of 10 numbers; got \(9,\)",
+    ),
+    "dense shapes": (
+        lambda: mp.dense_forward(np.zeros((1, 3)), np.zeros((2, 2)), np.zeros(2)),
+        r"must fit; got \(1, 3\), \(2, 2\) and \(2,\)",
+    ),
+    "dense dtypes": (
+        lambda: mp.dense_forward(np.zeros((1, 2), np.float32), np.zeros((2, 2)), np.zeros(2)),
+        "must share one dtype; got float32, float64 and float64",
+    ),
+    "images of another dtype": (
+        lambda: mp.predict(make_world(0).network, np.zeros((2, 6), np.float32)),
+        "`images` must be float64 like the arrays it is used with; got float32",
+    ),
+    "gradient of another shape": (
+        lambda: mp.sgd_step_inplace(make_world(0).network, np.zeros(3), learning_rate=1.0),
+        r"`gradient` must have shape \(.*\); got \(3,\)",
+    ),
+    "rates of another shape": (
+        lambda: mp.sgd_step_inplace(make_world(0).network, np.zeros(74), learning_rate=np.zeros(3)),
+        r"`learning_rate` must have shape \(74\); got \(3,\)",
+    ),
+    "gradient check at NaN": (
+        lambda: mp.gradient_check(np.sum, np.ones(2), np.array([0, np.nan]), rng=RNG),
+        r"`point` must be finite; got nan at \(1\)",
+    ),
+    "gradient check in float32": (
+        lambda: mp.gradient_check(np.sum, np.ones(2), np.ones(2, np.float32), rng=RNG),
+        "`point` must be float64",
+    ),
+    # learning
+    "labels out of range": (
+        lambda: learn(labels=np.array([0, 1, 2, 0, 1, 2, 0, 1, 3])),
+        r"`labels` must lie in 0..2; got 3 at \(8\)",
+    ),
+    "labels that are not whole": (
+        lambda: learn(labels=np.zeros(9)),
+        "`labels` must hold whole numbers; got float64",
+    ),
+    "too few labels": (
+        lambda: learn(labels=np.zeros(4, int)),
+        r"`labels` must have shape \(9,\), one label an image; got \(4,\)",
+    ),
+    "images too narrow": (
+        lambda: learn(images=np.zeros((9, 5))),
+        r"`images` must have shape \(any, 6\); got \(9, 5\)",
+    ),
+    "images with NaN": (
+        lambda: learn(images=np.full((9, 6), np.nan)),
+        r"`images` must be finite; got nan at \(0, 0\)",
+    ),
+    "images of mixed dtype": (
+        lambda: learn(images=np.zeros((9, 6), np.float32)),
+        "`images` must be float64 like the arrays it is used with; got float32",
+    ),
+    "an order that skips": (
+        lambda: learn(order=np.zeros((2, 9), int)),
+        "`order` must visit each of 9 images once; got another in epoch 0",
+    ),
+    "an order of no epochs": (
+        lambda: learn(order=np.zeros((0, 9), int)),
+        r"`order` must have shape \(epochs, images\) and hold whole numbers; got \(0, 9\)",
+    ),
+    "a rule of another network": (
+        lambda: mp.learn_item(
+            make_world(0).network,
+            rule(),
+            make_world(0).presentations[0],
+            settings=mp.LearningSettings(),
+        ),
+        r"`initial_weights` must have shape \(.*\); got \(3,\)",
+    ),
+    "a rule that is not finite": (
+        lambda: rule(initial_weights=np.array([0, np.inf, 0])),
+        r"`initial_weights` must be finite; got inf at \(1\)",
+    ),
+    "learning rate 0": (
+        lambda: mp.LearningSettings(learning_rate=0),
+        "`learning_rate` must be a finite number above 0; got 0",
+    ),
+    "learning rate infinite": (
+        lambda: mp.LearningSettings(learning_rate=np.inf),
+        "`learning_rate` must be a finite number above 0; got inf",
+    ),
+    "batch 0": (
+        lambda: mp.LearningSettings(batch_size=0),
+        "`batch_size` must be a whole number, at least 1; got 0",
+    ),
+    "half a batch": (
+        lambda: mp.LearningSettings(batch_size=0.5),
+        "`batch_size` must be a whole number, at least 1; got 0.5",
+    ),
+    "unknown refresh": (
+        lambda: mp.LearningSettings(refresh="never"),
+        "`refresh` must be one of presentation, update; got 'never'",
+    ),
+    "unknown backend": (
+        lambda: mp.learn_item(
+            make_world(0).network,
+            make_world(0).metaplasticity,
+            make_world(0).presentations[0],
+            settings=mp.LearningSettings(),
+            backend="torch",
+        ),
+        "`backend` must be one of auto, numba, numpy; got 'torch'",
+    ),
+    # datasets and items
+    "NaN in an image": (
+        lambda: dataset(train_images=with_pixel(np.nan)),
+        r"`train_images` must be finite; got nan at \(1, 2, 3\)",
+    ),
+    "inf in an image": (
+        lambda: dataset(train_images=with_pixel(np.inf)),
+        r"`train_images` must be finite; got inf at \(1, 2, 3\)",
+    ),
+    "no image": (
+        lambda: dataset(test_images=np.zeros((0, 4, 4)), test_labels=np.zeros(0, int)),
+        r"`test_images` must have shape \(n, \.\.\.\) with at least one image and pixel",
+    ),
+    "images of words": (
+        lambda: dataset(test_images=np.full((3, 4, 4), "a")),
+        "`test_images` must hold real numbers; got <U1",
+    ),
+    "another canvas": (
+        lambda: dataset(test_images=np.zeros((3, 4, 5))),
+        r"`test_images` must have images shaped like `train_images`; got \(4, 5\) and \(4, 4\)",
+    ),
+    "pairs of flat images": (
+        lambda: dataset(train_images=np.zeros((6, 16)), test_images=np.zeros((3, 16)), paired=True),
+        r"`train_images` must have shape \(n, rows, columns\) to be paired; got \(6, 16\)",
+    ),
+    "a class without images": (
+        lambda: dataset(train_labels=np.array([0, 1, 1, 0, 1, 1])),
+        "`train_labels` must hold every class from 0 to 2; class 2 has no image",
+    ),
+    "a gap in the classes": (
+        lambda: dataset(test_labels=np.array([0, 2, 2])),
+        "`test_labels` must hold every class from 0 to 2; class 1 has no image",
+    ),
+    "one class": (
+        lambda: dataset(train_labels=np.zeros(6, int), test_labels=np.zeros(3, int)),
+        "`train_labels` must hold at least two classes; got one",
+    ),
+    "a negative label": (
+        lambda: dataset(test_labels=np.array([0, 1, -2])),
+        r"`test_labels` must lie in 0\..*; got -2 at \(2\)",
+    ),
+    "unknown dataset": (
+        lambda: mp.load_dataset("cifar"),
+        "`dataset` must be one of digits; got 'cifar'",
+    ),
+    "more items than there are": (
+        lambda: items(n_items=4),
+        "`n_items` must be at most 3, the items this dataset has; got 4",
+    ),
+    "one item": (
+        lambda: items(n_items=1),
+        "`n_items` must be a whole number, at least 2; got 1",
+    ),
+    "more images than there are": (
+        lambda: items(n_train_images=3),
+        r"`n_train_images` must be at most 2, the images item \d has; got 3",
+    ),
+    "no test images": (
+        lambda: items(n_test_images=0),
+        "`n_test_images` must be a whole number, at least 1; got 0",
+    ),
+    "two items with permuted labels": (
+        lambda: mp.draw_presentation(items(n_items=2), 0, epochs=1, rng=RNG),
+        "`n_items` must be a whole number, at least 3; got 2",
+    ),
+    "too few images for non-targets": (
+        lambda: mp.Settings(n_items=10, n_train_images=4),
+        "each of the 9 other items at least one non-target image; got 4, needs 5",
+    ),
+    "an item that is not there": (
+        lambda: mp.draw_presentation(items(), 3, epochs=1, rng=RNG),
+        r"`item` must lie in 0\.\.2; got 3",
+    ),
+    "unknown non-targets": (
+        lambda: mp.draw_presentation(items(), 0, epochs=1, non_target="false", rng=RNG),
+        "`non_target` must be one of permuted, none, true; got 'false'",
+    ),
+    "no epochs": (
+        lambda: mp.draw_presentation(items(), 0, epochs=0, rng=RNG),
+        "`epochs` must be a whole number, at least 1; got 0",
+    ),
+    # settings of experiments
+    "both steepness and kappa": (
+        lambda: mp.Settings(kappa=7.5),
+        "give either `steepness` or `kappa`, the other None; got 1.* and 7.5",
+    ),
+    "neither steepness nor kappa": (
+        lambda: mp.Settings(steepness=None),
+        "give either `steepness` or `kappa`, the other None; got None and None",
+    ),
+    "kappa 0": (
+        lambda: mp.Settings(steepness=None, kappa=0.0),
+        "`kappa` must be a finite number above 0; got 0.0",
+    ),
+    "no networks": (
+        lambda: mp.Settings(networks=()),
+        "`networks` must name at least one; got none",
+    ),
+    "a network twice": (
+        lambda: mp.Settings(networks=("hybrid", "hybrid")),
+        "`networks` must name each only once; got 'hybrid' twice",
+    ),
+    "a negative seed": (
+        lambda: mp.Settings(seed=-1),
+        "`seed` must be a whole number, at least 0; got -1",
+    ),
+    "two items in an experiment": (
+        lambda: mp.Settings(n_items=2),
+        "`n_items` must be a whole number, at least 3; got 2",
+    ),
+    "a hidden layer of no units": (
+        lambda: mp.Settings(hidden=(4, 0)),
+        "`hidden` must be a whole number, at least 1; got 0",
+    ),
+    "a true and a false job": (
+        lambda: mp.open_pool(True).__enter__(),
+        "`jobs` must be a whole number, at least 1; got True",
+    ),
+    # measures
+    "confusion of shares": (
+        lambda: mp.measure_recall([[0.5, 0.5], [0.5, 0.5]]),
+        "`confusion` must hold whole numbers; got float64",
+    ),
+    "confusion that is not square": (
+        lambda: mp.measure_recall([[1, 2, 3], [1, 2, 3]]),
+        r"`confusion` must have shape \(..., items, items\); got \(2, 3\)",
+    ),
+    "confusion of unequal tests": (
+        lambda: mp.measure_recall([[1, 2], [1, 1]]),
+        "`confusion` must count every item's test images, equally many an item",
+    ),
+    "recall of a flat list": (
+        lambda: mp.measure_forgetting([0.5, 0.5]),
+        r"`recall` must have at least 2 axes, items last; got \(2,\)",
+    ),
+    "recall above 1": (
+        lambda: mp.measure_primacy([0.5, 1.5, 0.5]),
+        r"`recall` must lie in \[0, 1\]; got 1.5 at \(1\)",
+    ),
+    "primacy of two items": (
+        lambda: mp.measure_primacy([0.5, 0.5]),
+        "`n_items` must be a whole number, at least 3; got 2",
+    ),
+    "gross memory of a short sequence": (
+        lambda: mp.measure_gross_memory(np.zeros((3, 2)), [0]),
+        r"`sequence` must have shape \(2,\)",
+    ),
+    "an impossible level": (
+        lambda: mp.measure_memorized([[1, 0], [0, 1]], level=0.0),
+        "`level` must be a number between 0 and 1; got 0.0",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_gets_one_clear_line(case):
+    call, message = CASES[case]
+    with pytest.raises(mp.InputError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    assert "{" not in str(caught.value)  # no unfilled braces
+
+
+def test_an_input_error_is_a_value_error():
+    assert issubclass(mp.InputError, ValueError)
+
+
+def test_bad_input_moves_no_weight():
+    world = make_world(0)
+    before = world.network.parameters.tobytes()
+    shown = world.presentations[0]
+    wrong = mp.Presentation(images=shown.images, labels=np.full(9, 7), order=shown.order)
+    with pytest.raises(mp.InputError):
+        mp.learn_item(world.network, world.metaplasticity, wrong, settings=world.settings)
+    assert world.network.parameters.tobytes() == before
+
+
+def test_the_environment_chooses_the_backend(monkeypatch):
+    from metaplastic_np._checks import check_backend
+
+    monkeypatch.setenv("METAPLASTIC_NP_BACKEND", "numpy")
+    assert check_backend("auto") == "numpy"
+    monkeypatch.setenv("METAPLASTIC_NP_BACKEND", "fortran")
+    with pytest.raises(mp.InputError, match="`METAPLASTIC_NP_BACKEND` must be one of"):
+        check_backend("auto")
+
+
+def test_without_numba_auto_takes_numpy_and_numba_is_refused(monkeypatch):
+    import sys
+
+    from metaplastic_np._checks import check_backend
+
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert check_backend("auto") == "numpy"
+    with pytest.raises(mp.InputError, match=r"Numba cannot be imported .* use backend='numpy'"):
+        check_backend("numba")

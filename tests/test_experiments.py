@@ -1,0 +1,326 @@
+"""Trials, workers, checkpoints and results."""
+
+import json
+import os
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import metaplastic_np as mp
+from metaplastic_np import experiments, trials
+
+SMALL = mp.Settings(
+    n_items=4,
+    trials=3,
+    n_train_images=40,
+    n_test_images=10,
+    n_features=32,
+    hidden=(16,),
+    batch_size=32,
+    epochs=2,
+    steepness=200.0,
+)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return mp.load_digits()
+
+
+@pytest.fixture(scope="module")
+def results(digits):
+    return mp.run_serial_position(digits, SMALL, backend="numpy")
+
+
+def same_bits(one, other):
+    return all(
+        getattr(one, name).tobytes() == getattr(other, name).tobytes()
+        for name in ("recall", "confusion", "recall_by_epoch", "item_classes", "kappa")
+    )
+
+
+def test_results_have_the_documented_axes(results):
+    assert results.confusion.shape == (3, 3, 5, 4, 4)
+    assert results.recall.shape == (3, 3, 5, 4)
+    assert results.recall_by_epoch.shape == (3, 3, 9, 4)
+    assert results.item_classes.shape == (3, 4, 2)
+    assert results.kappa.shape == (3,)
+    assert (results.confusion.sum(axis=-1) == SMALL.n_test_images).all()
+
+
+def test_row_0_is_untrained_and_shared_by_the_networks_of_a_trial(results):
+    for network in (1, 2):
+        np.testing.assert_array_equal(results.confusion[0, :, 0], results.confusion[network, :, 0])
+
+
+def test_trials_differ(results):
+    assert len({recall.tobytes() for recall in results.confusion[0]}) == SMALL.trials
+
+
+def test_networks_of_a_trial_learn_the_first_item_alike_and_then_part(results):
+    np.testing.assert_array_equal(results.confusion[0, :, 1], results.confusion[2, :, 1])
+    assert not np.array_equal(results.confusion[0, :, -1], results.confusion[2, :, -1])
+
+
+def test_recall_by_epoch_ends_each_presentation_with_its_recall(results):
+    np.testing.assert_array_equal(results.recall_by_epoch[:, :, :: SMALL.epochs], results.recall)
+
+
+def test_measuring_by_epoch_changes_no_bit(digits, results, backend):
+    by_epoch = mp.run_serial_position(digits, SMALL, backend=backend)
+    settings = replace(SMALL, by_epoch=False)
+    without = mp.run_serial_position(digits, settings, backend=backend)
+    assert without.recall_by_epoch.shape[2] == 0
+    np.testing.assert_array_equal(without.confusion, by_epoch.confusion)
+
+
+def test_a_network_does_not_depend_on_which_others_run(digits, results):
+    alone = replace(SMALL, networks=("hybrid",))
+    found = mp.run_serial_position(digits, alone, backend="numpy")
+    np.testing.assert_array_equal(found.confusion[0], results.confusion[2])
+
+
+def test_a_trial_does_not_depend_on_how_many_run(digits, results):
+    fewer = mp.run_serial_position(digits, replace(SMALL, trials=1), backend="numpy")
+    np.testing.assert_array_equal(fewer.confusion[:, 0], results.confusion[:, 0])
+
+
+def test_another_seed_gives_other_bits(digits, results):
+    other = mp.run_serial_position(digits, replace(SMALL, seed=1), backend="numpy")
+    assert not same_bits(other, results)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_same_seed_same_bits_for_any_number_of_workers(digits, backend, jobs):
+    here = mp.run_serial_position(digits, SMALL, backend=backend)
+    with mp.open_pool(jobs) as executor:
+        there = mp.run_serial_position(digits, SMALL, backend=backend, executor=executor)
+    assert same_bits(here, there)
+
+
+def test_any_executor_will_do(digits, results):
+    with ThreadPoolExecutor(2) as executor:
+        found = mp.run_serial_position(digits, SMALL, backend="numpy", executor=executor)
+    assert same_bits(found, results)
+
+
+def test_learning_is_limited_to_one_blas_thread(digits, monkeypatch):
+    from threadpoolctl import threadpool_info
+
+    seen = []
+    learn_item = trials.learn_item
+
+    def spy(*arguments, **options):
+        seen.extend(lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas")
+        return learn_item(*arguments, **options)
+
+    monkeypatch.setattr(trials, "learn_item", spy)
+    mp.run_serial_position(digits, replace(SMALL, trials=1), backend="numpy")
+    assert set(seen) == {1}
+
+
+@pytest.mark.parametrize("option", ["non_target", "refresh", "modulate_biases", "dtype"])
+def test_each_setting_of_the_protocol_changes_the_result(digits, results, option):
+    value = {"non_target": "true", "refresh": "update", "modulate_biases": True}
+    changed = replace(SMALL, **{option: value.get(option, "float64")})
+    found = mp.run_serial_position(digits, changed, backend="numpy")
+    # Rounding alone hardly changes answers; kappa is a float and shows float64.
+    assert not same_bits(found, results)
+
+
+def test_kappa_sets_each_trials_steepness(digits):
+    settings = replace(SMALL, steepness=None, kappa=7.5)
+    found = mp.run_serial_position(digits, settings, backend="numpy")
+    np.testing.assert_allclose(found.kappa, 7.5, rtol=1e-9)
+    fixed = mp.run_serial_position(digits, SMALL, backend="numpy")
+    assert found.kappa.std() < fixed.kappa.std()
+    assert not np.array_equal(found.confusion[2], fixed.confusion[2])
+
+
+def test_steepness_and_its_kappa_are_the_same_trial(digits):
+    fixed = mp.run_serial_position(digits, replace(SMALL, trials=1), backend="numpy")
+    kappa = replace(SMALL, trials=1, steepness=None, kappa=float(fixed.kappa[0]))
+    found = mp.run_serial_position(digits, kappa, backend="numpy")
+    np.testing.assert_array_equal(found.confusion, fixed.confusion)
+
+
+# --- balance -------------------------------------------------------------------------
+
+
+def test_balance_makes_first_and_last_item_alike(digits):
+    settings = replace(SMALL, n_train_images=100, learning_rate=0.05, epochs=5)
+    steps = []
+    steepness = mp.balance_steepness(
+        digits, settings, trials=6, backend="numpy", on_step=lambda *step: steps.append(step)
+    )
+    assert len(steps) == experiments.BALANCE_STEPS
+    apart = [
+        abs(difference) for _, difference in sorted(steps, key=lambda s: abs(s[0] - steepness))
+    ]
+    assert apart[0] < 0.15 < max(apart)
+
+
+def test_balance_uses_calibration_seeds_only(digits, monkeypatch):
+    seeds = []
+    run = experiments.run_serial_position
+
+    def spy(dataset, settings, **options):
+        seeds.append(settings.seed)
+        return run(dataset, settings, **options)
+
+    monkeypatch.setattr(experiments, "run_serial_position", spy)
+    settings = replace(SMALL, n_train_images=100, learning_rate=0.05, epochs=5, seed=3)
+    mp.balance_steepness(digits, settings, trials=2, backend="numpy")
+    assert set(seeds) == {mp.CALIBRATION_SEED} == {10_000}
+
+
+def test_balance_says_when_nothing_balances(digits):
+    deaf = replace(SMALL, learning_rate=1e-9)
+    with pytest.raises(mp.InputError, match=r"no steepness between .* balances first and last"):
+        mp.balance_steepness(digits, deaf, trials=1, backend="numpy")
+
+
+# --- interruption --------------------------------------------------------------------
+
+
+def test_finished_trials_are_on_disk_and_not_run_again(digits, results, tmp_path, monkeypatch):
+    def stop(done):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        mp.run_serial_position(digits, SMALL, backend="numpy", checkpoint=tmp_path, on_trial=stop)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["trial-0000.npz", "trial-0001.npz"]
+    ran = []
+    run_trial = trials.run_trial
+    monkeypatch.setattr(trials, "run_trial", lambda *a: ran.append(a[2]) or run_trial(*a))
+    resumed = mp.run_serial_position(digits, SMALL, backend="numpy", checkpoint=tmp_path)
+    assert ran == [2]
+    assert same_bits(resumed, results)
+
+
+def test_a_checkpoint_of_other_settings_is_refused(digits, tmp_path):
+    mp.run_serial_position(digits, SMALL, backend="numpy", checkpoint=tmp_path)
+    for change, message in (
+        ({"seed": 5}, r"trial-0000.npz belongs to a run with other settings \(seed 0, now 5\)"),
+        ({"hidden": (8,)}, r"\(hidden \[16\], now \[8\]\)"),
+    ):
+        with pytest.raises(mp.OutputError, match=message):
+            mp.run_serial_position(
+                digits, replace(SMALL, **change), backend="numpy", checkpoint=tmp_path
+            )
+
+
+def test_a_damaged_trial_is_named(digits, tmp_path):
+    (tmp_path / "trial-0001.npz").write_bytes(b"PK\x03\x04 torn")
+    with pytest.raises(mp.InputError, match=r"cannot read .*trial-0001.npz: it is damaged"):
+        mp.run_serial_position(digits, SMALL, backend="numpy", checkpoint=tmp_path)
+
+
+def test_a_worker_that_dies_leaves_finished_trials_and_a_clear_line(digits, tmp_path):
+    class Dying(ProcessPoolExecutor):
+        """Runs one trial, and loses the worker of the others."""
+
+        def __init__(self):
+            super().__init__(1)
+            self.count = 0
+
+        def submit(self, function, *arguments):
+            self.count += 1
+            if self.count == 1:
+                done = Future()
+                done.set_result(function(*arguments))
+                return done
+            return super().submit(os._exit, 1)
+
+    with Dying() as executor, pytest.raises(mp.WorkerError, match="a worker process died"):
+        mp.run_serial_position(
+            digits, SMALL, backend="numpy", checkpoint=tmp_path, executor=executor
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["trial-0000.npz"]
+
+
+def test_divergence_is_told_with_its_presentation(digits):
+    wild = replace(SMALL, learning_rate=1e20)
+    with pytest.raises(mp.NonFiniteGradientError, match=r"of presentation \d"):
+        mp.run_serial_position(digits, wild, backend="numpy")
+
+
+def test_too_many_items_are_refused_before_anything_is_written(digits, tmp_path):
+    with pytest.raises(mp.InputError, match="at most 45"):
+        mp.run_serial_position(
+            digits, replace(SMALL, n_items=46), backend="numpy", checkpoint=tmp_path / "new"
+        )
+    assert not (tmp_path / "new").exists()
+
+
+# --- results on disk -----------------------------------------------------------------
+
+
+def test_saved_results_read_back_with_the_same_bits(results, tmp_path):
+    npz, table = mp.save_results(results, tmp_path / "made")
+    again = mp.load_results(npz)
+    assert same_bits(again, results)
+    assert again.settings == results.settings
+    assert again.header == results.header
+    lines = table.read_text().splitlines()
+    assert lines[0] == "network,trial,presentation,item,recall,false_alarms,memorized"
+    assert len(lines) == 1 + results.recall.size
+    cells = lines[-1].split(",")
+    assert cells[:4] == ["hybrid", "2", "4", "3"]
+    assert float(cells[4]) == pytest.approx(results.recall[-1, -1, -1, -1])
+    assert float(cells[5]) == pytest.approx(
+        mp.measure_false_alarms(results.confusion)[-1, -1, -1, -1], abs=1e-6
+    )
+
+
+def test_equal_settings_replace_and_other_settings_are_refused(digits, results, tmp_path):
+    mp.save_results(results, tmp_path)
+    mp.save_results(results, tmp_path)
+    other = mp.run_serial_position(digits, replace(SMALL, seed=9), backend="numpy")
+    before = (tmp_path / "serial-position.npz").read_bytes()
+    with pytest.raises(mp.OutputError, match=r"other settings \(seed 0, now 9\)"):
+        mp.save_results(other, tmp_path)
+    assert (tmp_path / "serial-position.npz").read_bytes() == before
+
+
+def test_the_header_is_json_and_says_what_may_differ(results):
+    header = json.loads(json.dumps(results.header, allow_nan=False))
+    assert header["networks"] == ["conventional", "stable", "hybrid"]
+    assert header["settings"]["seed"] == 0
+    assert header["backend"] == "numpy"
+    assert len(header["seconds_by_trial"]) == SMALL.trials
+    assert {"cpu", "numpy", "blas", "system"} <= set(header["machine"])
+
+
+def test_a_file_of_another_kind_or_schema_is_refused(results, tmp_path):
+    network = mp.init_network((3, 2), rng=np.random.default_rng(0))
+    path = tmp_path / "network.npz"
+    mp.save_network(path, network)
+    with pytest.raises(mp.InputError, match="does not hold a serial-position"):
+        mp.load_results(path)
+    mp.write_arrays(path, {}, header={"kind": "serial-position", "schema": 7})
+    with pytest.raises(mp.InputError, match="its schema is 7; this version reads 1"):
+        mp.load_results(path)
+    mp.write_arrays(path, {"recall": np.eye(2)}, header={"kind": "serial-position", "schema": 1})
+    with pytest.raises(mp.InputError, match="it lacks confusion, recall_by_epoch"):
+        mp.load_results(path)
+
+
+# --- the effect itself ---------------------------------------------------------------
+
+
+@pytest.mark.numba
+def test_conventional_networks_keep_the_last_item_stable_the_first_hybrid_both(digits):
+    """The paper's picture, in means over 6 trials of the defaults, on a calibration seed."""
+    settings = mp.Settings(trials=6, seed=mp.CALIBRATION_SEED, by_epoch=False)
+    with mp.open_pool(2) as executor:
+        found = mp.run_serial_position(digits, settings, executor=executor)
+    conventional, stable, hybrid = found.recall[:, :, -1].mean(axis=1)
+    middle = slice(3, 7)
+    assert conventional[-1] > 0.5 > conventional[:5].mean() + 0.4
+    assert stable[0] > 0.5 > stable[-5:].mean() + 0.4
+    assert min(hybrid[0], hybrid[-1]) > hybrid[middle].mean() > 0.1
+    assert hybrid.mean() > max(conventional.mean(), stable.mean())

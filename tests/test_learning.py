@@ -1,0 +1,579 @@
+"""Laws of learning: what rigid, ordinary and metaplastic synapses may and must do."""
+
+from contextlib import suppress
+from dataclasses import replace
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import DTYPES, KINDS, REFRESHES, SEEDS, make_world, worlds
+
+from metaplastic_np import (
+    LearningSettings,
+    Metaplasticity,
+    Network,
+    NonFiniteGradientError,
+    Presentation,
+    copy_network,
+    draw_flexibility,
+    init_metaplasticity,
+    init_network,
+    learn_item,
+    load_metaplasticity,
+    load_network,
+    loss_and_gradient,
+    measure_confusion,
+    measure_displacement,
+    measure_drift,
+    measure_kappa,
+    measure_plasticity,
+    measure_synaptic_rate,
+    predict,
+    save_metaplasticity,
+    save_network,
+    sgd_step_inplace,
+    split_parameters,
+)
+
+pytestmark = pytest.mark.core
+
+
+def learn(world, backend, **options):
+    """Learn all presentations of a world; return the losses."""
+    return np.concatenate(
+        [
+            learn_item(
+                world.network,
+                world.metaplasticity,
+                presentation,
+                settings=world.settings,
+                backend=backend,
+                **options,
+            )
+            for presentation in world.presentations
+        ]
+    )
+
+
+def batch_gradient(network, images, labels, backend):
+    """The gradient of one batch, as the backend computes it."""
+    if backend == "numpy":
+        return loss_and_gradient(network, images, labels)[1]
+    from metaplastic_np import _kernels
+
+    sizes = np.array(network.layer_sizes)
+    gradient = np.empty_like(network.parameters)
+    activations = np.empty(len(images) * sizes.sum(), network.parameters.dtype)
+    activations[: images.size] = images.ravel()
+    scratch = np.empty(len(images) * sizes.max(), network.parameters.dtype)
+    _kernels.gradient_into(gradient, network.parameters, sizes, labels, activations, scratch)
+    return gradient
+
+
+def batches(world):
+    """Images and labels of every update, in order."""
+    for presentation in world.presentations:
+        for epoch in presentation.order:
+            for start in range(0, len(epoch), world.settings.batch_size):
+                rows = epoch[start : start + world.settings.batch_size]
+                yield presentation.images[rows], presentation.labels[rows]
+
+
+# --- off equals plain gradient descent, on differs -----------------------------------
+
+
+@given(data=st.data())
+def test_flexibility_1_is_plain_gradient_descent_bit_for_bit(backend, data):
+    world = data.draw(worlds(kind="conventional", dtype=data.draw(DTYPES)))
+    plain = world.twin()
+    for images, labels in batches(world):
+        gradient = batch_gradient(plain, images, labels, backend)
+        sgd_step_inplace(plain, gradient, learning_rate=world.settings.learning_rate)
+    learn(world, backend)
+    assert world.network.parameters.tobytes() == plain.parameters.tobytes()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "conventional"])
+@pytest.mark.parametrize("refresh", ["presentation", "update"])
+def test_every_other_network_moves_and_not_as_the_conventional_one(backend, kind, refresh):
+    world = make_world(1, kind=kind, presentations=2, refresh=refresh)
+    ordinary = make_world(1, kind="conventional", presentations=2, refresh=refresh)
+    learn(world, backend)
+    learn(ordinary, backend)
+    for weights, other, birth in zip(
+        world.network.weights,
+        ordinary.network.weights,
+        split_parameters(world.metaplasticity.initial_weights, world.network.layer_sizes)[0],
+        strict=True,
+    ):
+        assert not np.array_equal(weights, birth)
+        assert not np.array_equal(weights, other)
+
+
+def test_each_option_changes_what_is_learned(backend):
+    """No silent no-op: an option that does nothing fails here."""
+    options = {
+        "refresh": "update",
+        "batch_size": 3,
+        "learning_rate": 0.2,
+        "steepness": 60.0,
+        "modulate_biases": True,
+        "kind": "stable",
+        "epochs": 3,
+    }
+    plain = make_world(2, presentations=2)
+    learn(plain, backend)
+    for name, value in options.items():
+        world = make_world(2, presentations=2, **{name: value})
+        learn(world, backend)
+        assert not np.array_equal(world.network.parameters, plain.network.parameters), name
+
+
+@given(SEEDS, DTYPES)
+def test_biases_are_ordinary_unless_modulated(seed, dtype):
+    world = make_world(seed, dtype=dtype)
+    weights, biases = split_parameters(world.metaplasticity.flexibility, world.network.layer_sizes)
+    assert all((bias == 1).all() for bias in biases)
+    assert all((weight < 1).any() for weight in weights)
+    modulated = make_world(seed, dtype=dtype, modulate_biases=True)
+    _, biases = split_parameters(modulated.metaplasticity.flexibility, world.network.layer_sizes)
+    assert any((bias < 1).any() for bias in biases)
+
+
+# --- rigid and nearly rigid synapses -------------------------------------------------
+
+
+@given(
+    seed=SEEDS,
+    dtype=DTYPES,
+    refresh=REFRESHES,
+    power=st.floats(-3, 30),
+    learning_rate=st.floats(1e-6, 1e6),
+    presentations=st.integers(1, 4),
+)
+def test_flexibility_0_never_moves_a_weight(
+    backend, seed, dtype, refresh, power, learning_rate, presentations
+):
+    """Inputs up to 1e30 make gradients of that size; biases, which are ordinary, do move."""
+    world = make_world(
+        seed,
+        layer_sizes=(6, 3),
+        kind="homogeneous:0",
+        image_scale=10.0**power,
+        dtype=dtype,
+        refresh=refresh,
+        learning_rate=learning_rate,
+        presentations=presentations,
+    )
+    before = [weights.copy() for weights in world.network.weights]
+    learn(world, backend)
+    for weights, birth in zip(world.network.weights, before, strict=True):
+        np.testing.assert_array_equal(weights, birth)
+    assert any(bias.any() for bias in world.network.biases)
+
+
+@given(data=st.data())
+def test_only_rigid_synapses_of_a_mixed_network_stand_still(backend, data):
+    world = data.draw(worlds(kind="hybrid", dtype=data.draw(DTYPES)))
+    flexibility = world.metaplasticity.flexibility.copy()
+    rigid = np.random.default_rng(0).random(flexibility.shape) < 0.3
+    flexibility[rigid] = 0
+    world.metaplasticity = replace(world.metaplasticity, flexibility=flexibility)
+    learn(world, backend)
+    moved = world.network.parameters != world.metaplasticity.initial_weights
+    assert not moved[rigid].any()
+
+
+@given(
+    seed=SEEDS,
+    flexibility=st.floats(0.001, 0.5),
+    steepness=st.floats(1, 200),
+    learning_rate=st.floats(0.01, 2),
+)
+def test_a_refreshed_synapse_obeys_the_drift_bound(
+    backend, seed, flexibility, steepness, learning_rate
+):
+    """s |w - w0| <= X(t) + the largest step, X the drift under a constant gradient."""
+    world = make_world(
+        seed,
+        layer_sizes=(4, 3, 3),
+        kind=f"homogeneous:{flexibility}",
+        modulate_biases=True,
+        steepness=steepness,
+        learning_rate=learning_rate,
+        refresh="update",
+        epochs=6,
+    )
+    effort = np.zeros_like(world.network.parameters)
+    largest = np.zeros_like(effort)
+    for images, labels in batches(world):
+        step = np.abs(loss_and_gradient(world.network, images, labels)[1])
+        step *= steepness * learning_rate
+        effort += step
+        largest = np.maximum(largest, step)
+        one = Presentation(images=images, labels=labels, order=np.arange(len(labels))[None])
+        learn_item(
+            world.network, world.metaplasticity, one, settings=world.settings, backend=backend
+        )
+        travelled = steepness * np.abs(measure_displacement(world.network, world.metaplasticity))
+        bound = [measure_drift(t, flexibility=flexibility) for t in effort] + largest
+        assert (travelled <= bound * (1 + 1e-9) + 1e-12).all()
+
+
+@given(seed=SEEDS, flexibility=st.floats(0.001, 0.5), steepness=st.floats(1, 200))
+def test_refreshed_once_a_presentation_it_obeys_the_bound_of_net_steps(
+    backend, seed, flexibility, steepness
+):
+    world = make_world(
+        seed,
+        layer_sizes=(4, 3, 3),
+        kind=f"homogeneous:{flexibility}",
+        modulate_biases=True,
+        steepness=steepness,
+        presentations=5,
+    )
+    effort = np.zeros_like(world.network.parameters)
+    largest = np.zeros_like(effort)
+    for presentation in world.presentations:
+        plasticity = measure_plasticity(
+            world.metaplasticity.flexibility,
+            measure_displacement(world.network, world.metaplasticity),
+            steepness=steepness,
+        )
+        rate = measure_synaptic_rate(plasticity, learning_rate=world.settings.learning_rate)
+        probe, net = world.twin(), np.zeros_like(effort)
+        for images, labels in batches(replace(world, presentations=[presentation])):
+            gradient = loss_and_gradient(probe, images, labels)[1]
+            net += gradient
+            sgd_step_inplace(probe, gradient, learning_rate=rate)
+        step = steepness * world.settings.learning_rate * np.abs(net)
+        effort += step
+        largest = np.maximum(largest, step)
+        learn_item(
+            world.network,
+            world.metaplasticity,
+            presentation,
+            settings=world.settings,
+            backend=backend,
+        )
+        np.testing.assert_allclose(world.network.parameters, probe.parameters, atol=1e-12)
+        travelled = steepness * np.abs(measure_displacement(world.network, world.metaplasticity))
+        bound = [measure_drift(t, flexibility=flexibility) for t in effort] + largest
+        assert (travelled <= bound * (1 + 1e-9) + 1e-9).all()
+
+
+# --- what learning leaves alone ------------------------------------------------------
+
+
+@given(data=st.data())
+def test_birth_and_flexibility_stay_bitwise_the_same(backend, data):
+    world = data.draw(worlds(presentations=2))
+    rule = world.metaplasticity
+    before = rule.initial_weights.tobytes(), rule.flexibility.tobytes()
+    images = [presentation.images.tobytes() for presentation in world.presentations]
+    learn(world, backend)
+    assert before == (rule.initial_weights.tobytes(), rule.flexibility.tobytes())
+    assert images == [presentation.images.tobytes() for presentation in world.presentations]
+
+
+def test_reference_arrays_cannot_be_written():
+    world = make_world(0)
+    for array in (world.metaplasticity.initial_weights, world.metaplasticity.flexibility):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+
+def test_metaplasticity_keeps_its_own_copy_of_arrays_that_can_be_written():
+    birth, flexibility = np.zeros(3), np.ones(3)
+    rule = Metaplasticity(initial_weights=birth, flexibility=flexibility, steepness=1.0)
+    birth[:] = 5
+    flexibility[:] = 0.5
+    assert not rule.initial_weights.any()
+    assert (rule.flexibility == 1).all()
+
+
+@given(data=st.data())
+def test_measuring_after_every_epoch_changes_no_bit(backend, data):
+    world = data.draw(worlds(presentations=2, dtype=data.draw(DTYPES)))
+    silent = world.twin()
+    images = world.presentations[0].images
+    n_items = world.network.layer_sizes[-1]
+    tests = np.broadcast_to(images, (n_items, *images.shape))
+    epochs = []
+
+    def measure(epoch):
+        epochs.append(epoch)
+        before = world.network.parameters.tobytes()
+        measure_confusion(world.network, tests)
+        predict(world.network, images)
+        measure_displacement(world.network, world.metaplasticity)
+        assert world.network.parameters.tobytes() == before
+
+    losses = learn(world, backend, after_epoch=measure)
+    world.network, measured = silent, world.network
+    np.testing.assert_array_equal(learn(world, backend), losses)
+    assert measured.parameters.tobytes() == silent.parameters.tobytes()
+    assert epochs == 2 * list(range(len(world.presentations[0].order)))
+
+
+# --- one algorithm, two bodies and an oracle -----------------------------------------
+
+
+@given(world=worlds(presentations=2))
+@settings(max_examples=25)
+def test_both_bodies_equal_a_scalar_loop(backend, world):
+    def lists(arrays):
+        return [array.tolist() for array in arrays]
+
+    layer_sizes = world.network.layer_sizes
+    weights, biases = lists(world.network.weights), lists(world.network.biases)
+    births = lists(split_parameters(world.metaplasticity.initial_weights, layer_sizes)[0])
+    flexibilities = lists(split_parameters(world.metaplasticity.flexibility, layer_sizes)[0])
+    options = {
+        "learning_rate": world.settings.learning_rate,
+        "batch_size": world.settings.batch_size,
+        "refresh": world.settings.refresh,
+        "steepness": world.metaplasticity.steepness,
+    }
+    for shown in world.presentations:
+        presentation = shown.images.tolist(), shown.labels.tolist(), shown.order.tolist()
+        naive.naive_learn(weights, biases, births, flexibilities, presentation, options)
+    learn(world, backend)
+    expected = np.concatenate(
+        [np.ravel(part) for layer in zip(weights, biases, strict=True) for part in layer]
+    )
+    np.testing.assert_allclose(world.network.parameters, expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.numba
+@given(data=st.data())
+def test_numba_equals_numpy_over_a_presentation_in_float64(data):
+    world = data.draw(worlds())
+    other = world.twin()
+    fast = learn(world, "numba")
+    fast_parameters = world.network.parameters
+    world.network = other
+    np.testing.assert_allclose(fast, learn(world, "numpy"), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(fast_parameters, other.parameters, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.numba
+@given(data=st.data())
+def test_numba_equals_numpy_over_an_update_in_float32(data):
+    world = data.draw(worlds(dtype=np.float32, epochs=1, batch_size=12))
+    other = world.twin()
+    learn(world, "numba")
+    fast = world.network.parameters
+    world.network = other
+    learn(world, "numpy")
+    np.testing.assert_allclose(fast, other.parameters, rtol=2e-5, atol=2e-6)
+
+
+@given(data=st.data())
+def test_memory_layout_changes_nothing(backend, data):
+    world = data.draw(worlds(n_images=6, dtype=data.draw(DTYPES)))
+    shown = world.presentations[0]
+    results = []
+    for arrange in (
+        np.ascontiguousarray,
+        np.asfortranarray,
+        lambda array: np.repeat(array, 2, axis=0)[::2],
+        lambda array: array[::-1].copy()[::-1],
+    ):
+        world.presentations = [
+            Presentation(
+                images=arrange(shown.images),
+                labels=arrange(shown.labels),
+                order=arrange(shown.order.astype(np.int32)),
+            )
+        ]
+        start = world.twin()
+        learn(world, backend)
+        results.append(world.network.parameters.tobytes())
+        world.network = start
+    assert len(set(results)) == 1
+
+
+@given(seed=SEEDS, dtype=DTYPES, refresh=REFRESHES)
+def test_permuting_hidden_units_permutes_everything(backend, seed, dtype, refresh):
+    world = make_world(seed, layer_sizes=(6, 5, 3), dtype=dtype, refresh=refresh, presentations=2)
+    order = np.random.default_rng(seed).permutation(5)
+
+    def permuted(vector):
+        (first, last), (bias, out) = split_parameters(vector, (6, 5, 3))
+        return np.concatenate([first[:, order].ravel(), bias[order], last[order].ravel(), out])
+
+    rule = world.metaplasticity
+    twin = make_world(seed, layer_sizes=(6, 5, 3), dtype=dtype, refresh=refresh, presentations=2)
+    twin.network = Network(
+        layer_sizes=(6, 5, 3), parameters=permuted(world.network.parameters).copy()
+    )
+    twin.metaplasticity = Metaplasticity(
+        initial_weights=permuted(rule.initial_weights),
+        flexibility=permuted(rule.flexibility),
+        steepness=rule.steepness,
+    )
+    learn(world, backend)
+    learn(twin, backend)
+    tolerance = 1e-11 if dtype == np.float64 else 1e-4
+    np.testing.assert_allclose(
+        twin.network.parameters, permuted(world.network.parameters), rtol=tolerance, atol=tolerance
+    )
+
+
+@given(seed=SEEDS, dtype=DTYPES)
+def test_the_same_world_learned_twice_gives_the_same_bits(backend, seed, dtype):
+    first, second = (make_world(seed, dtype=dtype, presentations=2) for _ in range(2))
+    learn(first, backend)
+    learn(second, backend)
+    assert first.network.parameters.tobytes() == second.network.parameters.tobytes()
+
+
+# --- divergence ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_gradient_that_is_not_finite_is_refused_before_any_weight_moves(backend, dtype):
+    world = make_world(0, layer_sizes=(3, 4, 4, 2), dtype=dtype, kind="conventional")
+    world.network.weights[1][:] = np.finfo(dtype).max  # the second hidden layer overflows
+    before = world.network.parameters.tobytes()
+    message = "gradient of layer 1 is not finite at update 1 of presentation 1; .* moved no weight"
+    with pytest.raises(NonFiniteGradientError, match=message):
+        learn(world, backend)
+    assert world.network.parameters.tobytes() == before
+
+
+def test_the_refusal_names_the_update_and_the_presentation(backend):
+    world = make_world(3, kind="conventional", presentations=4, learning_rate=1e200, epochs=1)
+    world.presentations = world.presentations[2:]
+    with pytest.raises(NonFiniteGradientError, match=r"at update [23] of presentation 3;"):
+        learn(world, backend)
+    assert np.isfinite(world.network.parameters).all()
+
+
+# --- kappa, files --------------------------------------------------------------------
+
+
+def test_the_first_presentation_is_the_conventional_one_whatever_the_flexibility(backend):
+    """Why kappa needs no twin: at birth every synapse that is not rigid has plasticity 1."""
+    worlds_by_kind = {kind: make_world(5, kind=kind, dtype=np.float32) for kind in KINDS}
+    for world in worlds_by_kind.values():
+        learn(world, backend)
+    learned = {world.network.parameters.tobytes() for world in worlds_by_kind.values()}
+    assert len(learned) == 1
+    world = worlds_by_kind["hybrid"]
+    displacement = measure_displacement(world.network, world.metaplasticity)
+    rms = np.sqrt(np.mean(displacement[displacement != 0].astype(float) ** 2))
+    assert measure_kappa(displacement, steepness=20.0) == pytest.approx(20 * rms, rel=1e-6)
+
+
+def test_padding_an_image_changes_no_kappa(backend):
+    narrow = make_world(6, layer_sizes=(6, 4, 3))
+    shown = narrow.presentations[0]
+    wide = init_network((10, 4, 3), rng=np.random.default_rng(0), dtype=np.float64)
+    wide.weights[0][:6] = narrow.network.weights[0]
+    wide.weights[1][:] = narrow.network.weights[1]
+    for mine, theirs in zip(wide.biases, narrow.network.biases, strict=True):
+        mine[:] = theirs
+    rule = init_metaplasticity(wide, "hybrid", steepness=20.0, rng=np.random.default_rng(0))
+    padded = Presentation(
+        images=np.pad(shown.images, ((0, 0), (0, 4))), labels=shown.labels, order=shown.order
+    )
+    learn(narrow, backend)
+    learn_item(wide, rule, padded, settings=narrow.settings, backend=backend)
+    kappas = [
+        measure_kappa(measure_displacement(network, birth), steepness=20.0)
+        for network, birth in ((narrow.network, narrow.metaplasticity), (wide, rule))
+    ]
+    assert kappas[0] == pytest.approx(kappas[1], rel=1e-9)
+
+
+@given(seed=SEEDS, dtype=DTYPES)
+@settings(max_examples=10)
+def test_learning_goes_on_after_save_and_load_with_the_same_bits(
+    backend, seed, dtype, tmp_path_factory
+):
+    folder = tmp_path_factory.mktemp("saved")
+    world = make_world(seed, dtype=dtype, presentations=3)
+    halfway = make_world(seed, dtype=dtype, presentations=3)
+    learn(world, backend)
+    first, *rest = halfway.presentations
+    halfway.presentations = [first]
+    learn(halfway, backend)
+    save_network(folder / "network.npz", halfway.network)
+    save_metaplasticity(folder / "rule.npz", halfway.metaplasticity)
+    halfway.network = load_network(folder / "network.npz")
+    halfway.metaplasticity = load_metaplasticity(folder / "rule.npz")
+    halfway.presentations = rest
+    learn(halfway, backend)
+    assert halfway.network.parameters.tobytes() == world.network.parameters.tobytes()
+
+
+# --- draws of flexibility ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "mean", "distribution"),
+    [
+        ("hybrid", 1 / 2, lambda f: f),
+        ("biased-up", 7 / 12, lambda f: f**2 / 2 + f / 2),
+        ("biased-down", 5 / 12, lambda f: 3 * f / 2 - f**2 / 2),
+    ],
+)
+def test_flexibility_has_the_papers_distribution(kind, mean, distribution):
+    from scipy.stats import kstest
+
+    drawn = draw_flexibility(kind, 200_000, rng=np.random.default_rng(1), dtype=np.float64)
+    assert drawn.mean() == pytest.approx(mean, abs=0.003)
+    assert kstest(drawn, distribution).pvalue > 0.001
+    assert drawn.min() > 0
+    assert drawn.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "level"), [("conventional", 1), ("stable", 0.3), ("homogeneous:0.75", 0.75)]
+)
+def test_constant_flexibility(kind, level):
+    drawn = draw_flexibility(kind, (2, 3), rng=np.random.default_rng(1))
+    assert drawn.dtype == np.float32
+    np.testing.assert_array_equal(drawn, np.full((2, 3), level, np.float32))
+
+
+def test_networks_of_a_trial_share_their_uniform_numbers():
+    drawn = {
+        kind: draw_flexibility(kind, 1000, rng=np.random.default_rng(4), dtype=np.float64)
+        for kind in KINDS
+    }
+    order = np.argsort(drawn["hybrid"])
+    for kind in ("biased-up", "biased-down"):
+        assert (np.diff(drawn[kind][order]) >= 0).all()
+    assert (drawn["biased-down"] <= drawn["hybrid"]).all()
+    assert (drawn["hybrid"] <= drawn["biased-up"]).all()
+
+
+def test_the_smallest_uniform_number_is_not_drawn_as_rigid():
+    class Extreme(np.random.Generator):
+        def random(self, size=None):
+            return np.full(size, 1 - 2.0**-53)
+
+    rng = Extreme(np.random.PCG64(0))
+    for kind in ("hybrid", "biased-up", "biased-down"):
+        assert draw_flexibility(kind, 3, rng=rng).min() > 0
+
+
+def test_learning_settings_have_the_defaults_that_are_documented():
+    assert LearningSettings() == LearningSettings(
+        learning_rate=0.0063, batch_size=256, refresh="presentation"
+    )
+    with suppress(AttributeError):
+        LearningSettings().batch_size = 1
+        pytest.fail("settings are frozen")
+
+
+def test_a_copied_network_is_independent():
+    world = make_world(0)
+    twin = copy_network(world.network)
+    twin.parameters[:] = 0
+    assert world.network.parameters.any()

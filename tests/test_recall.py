@@ -1,0 +1,157 @@
+"""Measures of memory against slow, obvious definitions."""
+
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from worlds import SEEDS
+
+from metaplastic_np import (
+    chance_recall,
+    init_network,
+    measure_capacity,
+    measure_confusion,
+    measure_false_alarms,
+    measure_forgetting,
+    measure_gross_memory,
+    measure_interval,
+    measure_memorized,
+    measure_primacy,
+    measure_recall,
+    measure_recency,
+    measure_serial_position_curve,
+    predict,
+)
+
+pytestmark = pytest.mark.core
+
+RECALL = arrays(float, (4, 6), elements=st.floats(0, 1))
+
+
+@st.composite
+def confusions(draw):
+    """Counts of a network that answers as it likes."""
+    n_items, n_test = draw(st.integers(2, 5)), draw(st.integers(1, 12))
+    rng = np.random.default_rng(draw(SEEDS))
+    answers = rng.dirichlet(np.full(n_items, 0.4), size=n_items)
+    return np.array([rng.multinomial(n_test, shares) for shares in answers])
+
+
+@given(confusions())
+def test_hits_and_false_alarms_count_answers(confusion):
+    n_items, n_test = len(confusion), confusion[0].sum()
+    for item in range(n_items):
+        hits = confusion[item, item] / n_test
+        alarms = sum(confusion[other, item] for other in range(n_items) if other != item)
+        assert measure_recall(confusion)[item] == pytest.approx(hits)
+        assert measure_false_alarms(confusion)[item] == pytest.approx(
+            alarms / (n_test * (n_items - 1))
+        )
+
+
+@given(confusions())
+def test_memorized_is_the_exact_hypergeometric_tail(confusion):
+    n_items, n_test = len(confusion), int(confusion[0].sum())
+    total = n_items * n_test
+    for item, found in enumerate(measure_memorized(confusion)):
+        answered, hits = int(confusion[:, item].sum()), int(confusion[item, item])
+        tail = sum(
+            comb(n_test, k) * comb(total - n_test, answered - k)
+            for k in range(hits, min(n_test, answered) + 1)
+        ) / comb(total, answered)
+        if abs(tail - 0.05) > 1e-9:
+            assert found == (tail < 0.05)
+
+
+def test_memorized_agrees_with_a_thousand_shuffles():
+    """Hits under shuffled labels, at least as many (>=) as the network's."""
+    rng = np.random.default_rng(7)
+    compared = 0
+    for _ in range(30):
+        n_items, n_test = 5, 20
+        answers = rng.dirichlet(np.full(n_items, 0.5), size=n_items)
+        confusion = np.array([rng.multinomial(n_test, shares) for shares in answers])
+        asked = np.repeat(np.arange(n_items), n_test)
+        given_answers = np.concatenate([np.repeat(np.arange(n_items), row) for row in confusion])
+        shuffled = np.array(
+            [
+                np.bincount(given_answers[rng.permutation(asked) == given_answers], minlength=5)
+                for _ in range(1000)
+            ]
+        )
+        share = (shuffled >= np.diag(confusion)).mean(axis=0)
+        clear = np.abs(share - 0.05) > 0.025  # beyond the scatter of 1,000 shuffles
+        compared += clear.sum()
+        np.testing.assert_array_equal(measure_memorized(confusion)[clear], share[clear] < 0.05)
+    assert compared > 100
+
+
+def test_a_network_that_gives_one_answer_has_memorized_nothing():
+    confusion = np.zeros((10, 10), dtype=int)
+    confusion[:, 3] = 100
+    assert measure_capacity(confusion) == 0
+    assert measure_recall(confusion)[3] == 1
+    assert measure_false_alarms(confusion)[3] == 1
+
+
+def test_an_item_that_is_never_answered_is_not_memorized():
+    confusion = np.diag([9, 9, 0]) + np.array([[0, 1, 0], [1, 0, 0], [5, 5, 0]])
+    assert measure_memorized(confusion).tolist() == [True, True, False]
+
+
+@given(SEEDS)
+def test_confusion_counts_the_networks_answers(seed):
+    rng = np.random.default_rng(seed)
+    network = init_network((4, 3), rng=rng, dtype=np.float64)
+    images = rng.standard_normal((3, 5, 4))
+    confusion = measure_confusion(network, images)
+    for item in range(3):
+        answers = predict(network, images[item])
+        np.testing.assert_array_equal(confusion[item], np.bincount(answers, minlength=3))
+
+
+@pytest.mark.parametrize(
+    ("n_items", "middle"),
+    [(3, [1]), (4, [1, 2]), (5, [1, 2, 3]), (10, [3, 4, 5, 6]), (30, list(range(9, 21)))],
+)
+def test_primacy_and_recency_compare_the_ends_with_the_middle_40_percent(n_items, middle):
+    curve = np.linspace(0, 1, n_items) ** 2
+    assert measure_primacy(curve) == pytest.approx(curve[0] - curve[middle].mean())
+    assert measure_recency(curve) == pytest.approx(curve[-1] - curve[middle].mean())
+
+
+@given(RECALL)
+def test_forgetting_is_the_best_so_far_minus_now(recall):
+    forgetting = measure_forgetting(recall)
+    for t, row in enumerate(recall):
+        np.testing.assert_allclose(forgetting[t], recall[: t + 1].max(axis=0) - row)
+
+
+@given(RECALL, st.lists(st.integers(0, 5), min_size=3, max_size=3))
+def test_gross_memory_sums_presented_items(recall, sequence):
+    gross = measure_gross_memory(recall, sequence)
+    for t in range(4):
+        assert gross[t] == pytest.approx(sum(recall[t, item] for item in set(sequence[:t])))
+
+
+@given(RECALL)
+def test_the_serial_position_curve_is_the_last_row(recall):
+    np.testing.assert_array_equal(measure_serial_position_curve(recall), recall[-1])
+
+
+def test_chance():
+    assert chance_recall(4) == 0.25
+
+
+def test_the_interval_is_the_t_interval():
+    from scipy.stats import t
+
+    values = np.random.default_rng(0).normal(size=(12, 3))
+    low, high = t.interval(
+        0.95, 11, loc=values.mean(axis=0), scale=values.std(axis=0, ddof=1) / np.sqrt(12)
+    )
+    np.testing.assert_allclose(2 * measure_interval(values), high - low)
+    assert np.isnan(measure_interval(values[:1])).all()

@@ -1,0 +1,95 @@
+"""Files are whole or absent, and nothing is unpickled."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import metaplastic_np as mp
+
+pytestmark = pytest.mark.core
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
+    path = tmp_path / "result.npz"
+    mp.write_arrays(path, {"a": np.arange(3)}, header={})
+
+    def tear(file):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(mp.OutputError, match=r"cannot write to .*result.npz: No space left"):
+        mp.write_atomic(path, tear)
+    assert mp.read_arrays(path)[0]["a"].tolist() == [0, 1, 2]
+    assert [file.name for file in tmp_path.iterdir()] == ["result.npz"]
+
+
+def test_an_interrupted_write_leaves_no_litter(tmp_path):
+    def interrupt(file):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        mp.write_atomic(tmp_path / "result", interrupt)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(mp.OutputError, match=r"cannot write to .*gone.*: No such file"):
+        mp.write_arrays(tmp_path / "gone" / "a.npz", {}, header={})
+
+
+def test_nan_has_no_place_in_a_header(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        mp.write_arrays(tmp_path / "a.npz", {}, header={"mean": float("nan")})
+
+
+@pytest.mark.parametrize("cut", [0, 1, 10, 100, 300])
+def test_truncated_files_are_refused(tmp_path, cut):
+    path = tmp_path / "a.npz"
+    mp.write_arrays(path, {"a": np.arange(100)}, header={"kind": "x"})
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(mp.InputError, match=r"cannot read .*a.npz: it is (damaged|not)"):
+        mp.read_arrays(path)
+
+
+def test_a_flipped_bit_is_found(tmp_path):
+    path = tmp_path / "a.npz"
+    mp.write_arrays(path, {"a": np.random.default_rng(0).random(1000)}, header={})
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(mp.InputError, match="damaged"):
+        mp.read_arrays(path)
+
+
+def test_nothing_is_unpickled(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return pytest.fail, ("unpickled",)
+
+    path = tmp_path / "bomb.npz"
+    np.savez(path, allow_pickle=True, a=np.array([Bomb()], dtype=object))
+    with pytest.raises(mp.InputError, match="damaged or not an npz"):
+        mp.read_arrays(path)
+    path.write_bytes(pickle.dumps([1, 2]))
+    with pytest.raises(mp.InputError, match="damaged or not an npz"):
+        mp.read_arrays(path)
+    np.save(tmp_path / "plain.npy", np.arange(3))
+    with pytest.raises(mp.InputError, match="it is not an npz file"):
+        mp.read_arrays(tmp_path / "plain.npy")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(mp.InputError, match=r"cannot read .*none.npz: No such file"):
+        mp.load_network(tmp_path / "none.npz")
+
+
+def test_a_rule_is_no_network(tmp_path):
+    rule = mp.Metaplasticity(initial_weights=np.zeros(3), flexibility=np.ones(3), steepness=1.0)
+    mp.save_metaplasticity(tmp_path / "a.npz", rule)
+    with pytest.raises(mp.InputError, match="it does not hold a network"):
+        mp.load_network(tmp_path / "a.npz")
+    mp.write_arrays(tmp_path / "b.npz", {}, header={"kind": "network", "schema": 1})
+    with pytest.raises(mp.InputError, match="it lacks layer_sizes, parameters"):
+        mp.load_network(tmp_path / "b.npz")
