@@ -38,6 +38,7 @@ from .experiments import (
     Results,
     balance_steepness,
     load_results,
+    measure_default_steepness,
     run_serial_position,
     save_results,
 )
@@ -165,6 +166,7 @@ __all__ = [
     "loss_and_gradient",
     "measure_capacity",
     "measure_confusion",
+    "measure_default_steepness",
     "measure_digest",
     "measure_displacement",
     "measure_drift",

@@ -24,6 +24,8 @@ from .experiments import (
     Results,
     balance_steepness,
     check_folder,
+    check_items,
+    measure_default_steepness,
     run_serial_position,
     save_results,
 )
@@ -152,7 +154,8 @@ def _parser() -> argparse.ArgumentParser:
         "--steepness",
         metavar="S",
         default=argparse.SUPPRESS,
-        help=f"1/weight, or 'balance' to calibrate (default: {default.steepness:g})",
+        help="1/weight, or 'balance' to calibrate it first (default: calibrated on digits for "
+        "this many items; with other layers or rates use balance or --kappa)",
     )
     stiffening.add_argument(
         "--kappa", type=float, default=argparse.SUPPRESS, help="dimensionless steepness instead"
@@ -171,6 +174,7 @@ def _run(options: argparse.Namespace) -> int:
 
     settings, is_balanced = _settings(options)
     dataset = load_dataset(options.dataset)
+    check_items(dataset, settings)
     backend = _checks.check_backend(options.backend)
     started = time.perf_counter()
     with open_pool(options.jobs) as executor:
@@ -230,7 +234,7 @@ def _settings(options: argparse.Namespace) -> tuple[Settings, bool]:
     if "kappa" in options:
         return replace(settings, steepness=None, kappa=options.kappa), False
     if "steepness" not in options:
-        return settings, False
+        return _with_steepness(settings, measure_default_steepness(options.items)), False
     if options.steepness == "balance":
         return settings, True
     return _with_steepness(settings, _checks.parse_number("--steepness", options.steepness)), False

@@ -24,11 +24,15 @@ __all__ = [
     "Results",
     "balance_steepness",
     "load_results",
+    "measure_default_steepness",
     "run_serial_position",
     "save_results",
 ]
 
 CALIBRATION_SEED = 10_000
+# Balanced steepness of the digits for lists of 3 to 30 items: `--steepness balance`, 10 to 20
+# trials a step. At 10 items it is the default of `Settings`.
+STEEPNESS_BY_ITEMS = {3: 18_900.0, 5: 13_900.0, 10: 12_000.0, 20: 6_800.0, 30: 5_500.0}
 BALANCE_RANGE = (0.5, 64.0)  # kappa; the working range of a network is about a factor of two
 ARRAYS = ("recall", "confusion", "recall_by_epoch", "item_classes", "kappa")  # of Results
 BALANCE_STEPS = 8  # halvings: s is found to 2 %, far below what trials scatter
@@ -119,8 +123,7 @@ def run_serial_position(
     """
     started = time.perf_counter()
     backend = _checks.check_backend(backend)
-    available = len(dataset.item_classes)
-    _checks.check_item_count(settings.n_items, available=available, minimum=2)
+    check_items(dataset, settings)
     identity = describe_run("serial-position", dataset, settings)
     trials: dict[int, dict[str, Any]] = {}
     if checkpoint is not None:
@@ -306,6 +309,37 @@ def load_results(path: Path | str) -> Results:
         header=header,
         **{name: arrays[name] for name in ARRAYS},
     )
+
+
+def measure_default_steepness(n_items: int) -> float:
+    """Steepness that balances lists of this length of the bundled digits.
+
+    Interpolated between calibrated lengths, on logarithmic axes. For other data, layers or rates
+    use :func:`balance_steepness`, or kappa.
+
+    Parameters
+    ----------
+    n_items : int
+
+    Returns
+    -------
+    float
+        s, in 1/weight.
+
+    Examples
+    --------
+    >>> measure_default_steepness(10)
+    12000.0
+    """
+    n_items = _checks.check_count("n_items", n_items)
+    known = np.log([list(STEEPNESS_BY_ITEMS), list(STEEPNESS_BY_ITEMS.values())])
+    return round(float(np.exp(np.interp(np.log(n_items), *known))), 1)
+
+
+def check_items(dataset: Dataset, settings: Settings) -> None:
+    """Refuse a list longer than the dataset has items."""
+    available = len(dataset.item_classes)
+    _checks.check_item_count(settings.n_items, available=available, minimum=2)
 
 
 def check_folder(folder: Path, identity: dict[str, Any]) -> None:

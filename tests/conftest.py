@@ -25,7 +25,6 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "numba: needs Numba; deselected by --without-numba")
     if config.getoption("--without-numba"):
         sys.modules["numba"] = None
 

@@ -324,3 +324,11 @@ def test_conventional_networks_keep_the_last_item_stable_the_first_hybrid_both(d
     assert stable[0] > 0.5 > stable[-5:].mean() + 0.4
     assert min(hybrid[0], hybrid[-1]) > hybrid[middle].mean() > 0.1
     assert hybrid.mean() > max(conventional.mean(), stable.mean())
+
+
+def test_the_default_steepness_is_the_calibrated_one_at_10_items_and_falls_with_longer_lists():
+    assert mp.measure_default_steepness(10) == mp.Settings().steepness
+    found = [mp.measure_default_steepness(n_items) for n_items in range(3, 31)]
+    assert (np.diff(found) < 0).all()
+    assert found[0] == 18_900
+    assert found[-1] == 5_500

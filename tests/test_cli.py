@@ -1,0 +1,279 @@
+"""The command line: exit status, one clear line, files, and what Ctrl-C leaves behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import metaplastic_np as mp
+from metaplastic_np import cli
+
+RUN = ["run", "serial-position", "--items", "4", "--trials", "2", "--hidden", "8", "--batch", "64"]
+QUICK = [*RUN, "--epochs", "1", "--backend", "numpy"]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments, capsys):
+    status = cli.main([*QUICK, *arguments])
+    return status, *capsys.readouterr()
+
+
+def test_a_run_prints_a_table_and_writes_npz_csv_png_and_svg(capsys):
+    status, out, err = run(capsys=capsys)
+    assert status == 0
+    assert err == ""  # no progress bar where nobody watches
+    assert sorted(path.name for path in Path("results").iterdir()) == [
+        f"serial-position.{ending}" for ending in ("csv", "npz", "png", "svg")
+    ]
+    results = mp.load_results("results/serial-position.npz")
+    assert results.settings.n_items == 4
+    curve = results.recall[:, :, -1].mean(axis=1)
+    row = next(line for line in out.splitlines() if line.startswith("position 4"))
+    means = [float(word) for word in row.split()[2::3]]
+    np.testing.assert_allclose(means, curve[:, 3], atol=0.0051)
+    for word in ("mean recall", "primacy", "recency", "memorized", "conventional", "hybrid", "±"):
+        assert word in out
+
+
+def test_one_trial_has_no_interval(capsys):
+    status, out, _ = run("--trials", "1", capsys=capsys)
+    assert status == 0
+    assert "±" not in out.split("position 1")[1]
+
+
+def test_every_option_reaches_the_settings(capsys):
+    options = {
+        "--seed": "7",
+        "--networks": "hybrid,homogeneous:0.8",
+        "--learning-rate": "0.01",
+        "--kappa": "5",
+        "--non-target": "true",
+        "--refresh": "update",
+        "--out": "elsewhere",
+    }
+    status, _, _ = run(*[word for pair in options.items() for word in pair], capsys=capsys)
+    assert status == 0
+    settings = mp.load_results("elsewhere/serial-position.npz").settings
+    assert settings == mp.Settings(
+        n_items=4,
+        trials=2,
+        hidden=(8,),
+        batch_size=64,
+        epochs=1,
+        seed=7,
+        networks=("hybrid", "homogeneous:0.8"),
+        learning_rate=0.01,
+        steepness=None,
+        kappa=5.0,
+        non_target="true",
+        refresh="update",
+    )
+
+
+def test_steepness_as_a_number_and_no_hidden_layer(capsys):
+    status, _, _ = run("--steepness", "77", "--hidden", "", capsys=capsys)
+    assert status == 0
+    settings = mp.load_results("results/serial-position.npz").settings
+    assert settings.steepness == 77
+    assert settings.hidden == ()
+
+
+def test_balance_finds_a_steepness_before_it_runs(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "balance_steepness", lambda *_, **__: 123.0)
+    status, _, _ = run("--steepness", "balance", capsys=capsys)
+    assert status == 0
+    assert mp.load_results("results/serial-position.npz").settings.steepness == 123
+
+
+def test_equal_settings_replace_other_settings_are_refused(capsys):
+    assert run(capsys=capsys)[0] == 0
+    assert run(capsys=capsys)[0] == 0
+    before = Path("results/serial-position.npz").read_bytes()
+    status, out, err = run("--seed", "1", capsys=capsys)
+    assert (status, out) == (1, "")
+    assert err.startswith("metaplastic-np: results/serial-position.npz belongs to a run with other")
+    assert err.count("\n") == 1
+    assert Path("results/serial-position.npz").read_bytes() == before
+
+
+def test_resume_in_an_empty_folder_starts_afresh(capsys):
+    assert run("--resume", capsys=capsys)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--networks", "hybird"], "`networks` must name conventional, stable"),
+        (["--networks", ""], "`networks` must name conventional, stable"),
+        (["--dataset", "cifar"], "`dataset` must be one of digits; got 'cifar'"),
+        (["--items", "2"], "`n_items` must be a whole number, at least 3; got 2"),
+        (["--items", "46"], "`n_items` must be at most 45"),
+        (["--trials", "0"], "`trials` must be a whole number, at least 1; got 0"),
+        (["--jobs", "0"], "`jobs` must be a whole number, at least 1; got 0"),
+        (["--epochs", "-1"], "`epochs` must be a whole number, at least 1; got -1"),
+        (["--batch", "0"], "`batch_size` must be a whole number, at least 1; got 0"),
+        (["--learning-rate", "nan"], "`learning_rate` must be a finite number above 0; got nan"),
+        (["--kappa", "-3"], "`kappa` must be a finite number above 0; got -3.0"),
+        (["--steepness", "steep"], "`--steepness` must be a number or 'balance'; got 'steep'"),
+        (["--hidden", "8,wide"], "`--hidden` must be whole numbers between commas"),
+        (["--hidden", "8,0"], "`hidden` must be a whole number, at least 1; got 0"),
+        (["--backend", "torch"], "argument --backend: invalid choice: 'torch'"),
+        (["--items", "ten"], "argument --items: invalid int value: 'ten'"),
+        (["--kappa", "3", "--steepness", "4"], "not allowed with argument"),
+    ],
+)
+def test_wrong_usage_is_one_line_writes_nothing_and_exits_2(arguments, message, capsys):
+    status, out, err = run(*arguments, capsys=capsys)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.splitlines()[-1].startswith("metaplastic-np")
+    assert not Path("results").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["walk"], ["run"], ["run", "everything"]])
+def test_no_or_unknown_commands_exit_2(arguments, capsys):
+    assert cli.main(arguments) == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_help_exits_0(capsys):
+    assert cli.main(["run", "--help"]) == 0
+    assert "--networks" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_and_exits_1(capsys):
+    Path("file").write_text("in the way")
+    status, out, err = run("--out", "file/results", capsys=capsys)
+    assert (status, out) == (1, "")
+    assert err.startswith("metaplastic-np: cannot write to file/results: ")
+    assert err.count("\n") == 1
+
+
+def test_divergence_exits_1_and_keeps_no_result(capsys):
+    status, out, err = run("--learning-rate", "1e30", capsys=capsys)
+    assert (status, out) == (1, "")
+    assert "is not finite at update" in err
+    assert not list(Path("results").glob("*.npz"))
+
+
+def test_a_bug_is_one_line_too_unless_debugging(capsys, monkeypatch):
+    def stumble(*_, **__):
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(cli, "run_serial_position", stumble)
+    status, _, err = run(capsys=capsys)
+    assert status == 1
+    assert err.startswith(
+        "metaplastic-np: unexpected ZeroDivisionError: oops (METAPLASTIC_NP_DEBUG"
+    )
+    monkeypatch.setenv("METAPLASTIC_NP_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        run(capsys=capsys)
+
+
+def test_warnings_are_one_line(capsys, monkeypatch):
+    import warnings
+
+    def warn(*arguments, **options):
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("mind the step", RuntimeWarning, stacklevel=1)
+        return mp.run_serial_position(*arguments, **options)
+
+    monkeypatch.setattr(cli, "run_serial_position", warn)
+    status, _, err = run(capsys=capsys)
+    assert (status, err) == (0, "metaplastic-np: warning: mind the step\n")
+
+
+def test_info_names_versions_and_backend(capsys, monkeypatch):
+    monkeypatch.setenv("METAPLASTIC_NP_BACKEND", "numpy")
+    assert cli.main(["info"]) == 0
+    out = capsys.readouterr().out
+    assert f"numpy           {np.__version__}" in out
+    assert "backend         numpy" in out
+
+
+@pytest.mark.numba
+def test_info_names_the_kernel_cache(capsys):
+    assert cli.main(["info"]) == 0
+    assert "kernel cache" in capsys.readouterr().out
+
+
+def test_ctrl_c_keeps_finished_trials_exits_130_and_resume_goes_on(capsys, monkeypatch):
+    whole = [*QUICK, "--trials", "3"]
+    assert cli.main([*whole, "--out", "whole"]) == 0
+    write = cli.run_serial_position
+
+    def interrupted(*arguments, on_trial, **options):
+        def stop(done):
+            on_trial(done)
+            if done == 2:
+                raise KeyboardInterrupt
+
+        return write(*arguments, on_trial=stop, **options)
+
+    monkeypatch.setattr(cli, "run_serial_position", interrupted)
+    capsys.readouterr()
+    assert cli.main([*whole, "--out", "cut"]) == 130
+    err = capsys.readouterr().err
+    assert "2 of 3 trials are kept in cut/serial-position.trials; add --resume" in err
+    assert len(list(Path("cut/serial-position.trials").iterdir())) == 2
+
+    monkeypatch.setattr(cli, "run_serial_position", write)
+    assert cli.main([*whole, "--out", "cut", "--resume"]) == 0
+    assert not Path("cut/serial-position.trials").exists()
+    one, other = (mp.load_results(f"{name}/serial-position.npz") for name in ("whole", "cut"))
+    assert one.confusion.tobytes() == other.confusion.tobytes()
+    assert one.recall_by_epoch.tobytes() == other.recall_by_epoch.tobytes()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_real_sigint_ends_the_process_and_its_workers(jobs):
+    # A shell's background job ignores SIGINT, and so would its children: ask for it again.
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from metaplastic_np.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", program, *QUICK, "--trials", "5000", "--jobs", jobs]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            folder = Path("results/serial-position.trials")
+            deadline = time.monotonic() + 60
+            while len(list(folder.glob("*.npz"))) < 2 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "stopped by Ctrl-C" in err
+    assert len(list(folder.glob("trial-*.npz"))) >= 2
+    assert not list(folder.glob(".*"))
+    with pytest.raises(ProcessLookupError):  # soon no worker is left of its process group
+        for _ in range(200):
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
+
+
+def test_the_module_runs_as_a_program():
+    found = subprocess.run(
+        [sys.executable, "-m", "metaplastic_np", "run", "serial-position", "--trials", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 2
+    assert found.stderr == ("metaplastic-np: `trials` must be a whole number, at least 1; got 0\n")

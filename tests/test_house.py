@@ -1,0 +1,94 @@
+"""The house itself: its size, what importing it costs, and that its pages tell the truth."""
+
+import ast
+import re
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import metaplastic_np as mp
+
+PACKAGE = Path(mp.__file__).parent
+ROOT = PACKAGE.parent
+MODULES = sorted(PACKAGE.glob("*.py"))
+ROWS_4_TO_10 = {"__init__", "trials", "experiments", "figures", "cli", "__main__"}
+
+
+def count_code(path):
+    """Lines with code: no docstrings, comments or blank lines."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(
+            node
+        ):
+            docstrings.update(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    skip = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+    code = set()
+    with tokenize.open(path) as file:
+        for token in tokenize.generate_tokens(file.readline):
+            if token.type not in skip and token.string:
+                code.update(range(token.start[0], token.end[0] + 1))
+    return len(code - docstrings)
+
+
+def test_the_house_stays_small_enough_to_read_in_an_afternoon():
+    lines = {path.stem: count_code(path) for path in MODULES}
+    assert sum(n for name, n in lines.items() if name not in ROWS_4_TO_10) < 1500
+    assert sum(lines.values()) < 4000
+    for path in MODULES:
+        assert len(path.read_text(encoding="utf-8").splitlines()) < 500, path.name
+
+
+def test_importing_the_package_imports_none_of_its_heavy_friends():
+    code = (
+        "import sys, metaplastic_np; "
+        "print([m for m in ('numba', 'matplotlib', 'scipy', 'tqdm', 'threadpoolctl') "
+        "if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_only_checks_word_errors():
+    """A bare `raise` passes an error on; anything else is worded in _checks."""
+    for path in MODULES:
+        if path.stem == "_checks":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not (isinstance(node, ast.Raise) and node.exc), (path.name, node.lineno)
+
+
+def test_every_public_function_has_a_runnable_example():
+    for name in mp.__all__:
+        thing = getattr(mp, name)
+        if callable(thing) and not (isinstance(thing, type) and issubclass(thing, Exception)):
+            documented = thing.__doc__ or ""
+            assert "Examples\n" in documented, name
+            assert ">>>" in documented or "See :func:" in documented or "::" in documented, name
+
+
+def test_a_see_also_example_names_the_function():
+    for name in mp.__all__:
+        for other in re.findall(
+            r"Examples\n-+\n+See :func:`(\w+)`", getattr(mp, name).__doc__ or ""
+        ):
+            assert f"{name}" in getattr(mp, other).__doc__, (name, other)
+
+
+def test_all_is_complete():
+    assert len(set(mp.__all__)) == len(mp.__all__)
+    for name in mp.__all__:
+        assert hasattr(mp, name)
+
+
+def test_the_readmes_example_prints_what_it_says():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    code, printed = re.search(r"```python\n(.*?)```\s+prints\s+```\n(.*?)```", text, re.S).groups()
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # Rounding differs between machines: numbers may differ in their last digit, words may not.
+    words = re.compile(r"[-+]?\d+\.\d+")
+    assert words.sub("#", found.stdout) == words.sub("#", printed)
+    for one, other in zip(words.findall(found.stdout), words.findall(printed), strict=True):
+        assert abs(float(one) - float(other)) <= 0.05
