@@ -20,7 +20,7 @@ Reading order, an afternoon:
 13. _kernels        the same equations, compiled
 """
 
-from ._checks import (
+from ._errors import (
     InputError,
     NonFiniteGradientError,
     OutputError,

@@ -1,4 +1,4 @@
-"""Every error of the package is worded here, and nowhere else.
+"""What arguments must be: every wrong argument is refused here, in words.
 
 A message names the argument, says what was expected, what was seen, and where::
 
@@ -11,34 +11,17 @@ The other modules call ``check_*`` (returns the value, made safe to compute with
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._errors import InputError
+
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
-RUN_KEYS = ("kind", "schema", "dataset", "dataset_sha256")  # beside settings, what a run is
 BACKENDS = ("auto", "numba", "numpy")
-
-
-class InputError(ValueError):
-    """An argument, a file or an option is not what the function needs."""
-
-
-class NonFiniteGradientError(ArithmeticError):
-    """Learning diverged: a gradient was inf or NaN, and the update was refused."""
-
-
-class WorkerError(RuntimeError):
-    """A worker process died."""
-
-
-class OutputError(OSError):
-    """Results cannot be written, or the folder holds results of other settings."""
 
 
 def _expected(name: str, expected: str, seen: object, where: str = "") -> NoReturn:
@@ -275,23 +258,6 @@ def check_probability(name: str, value: float) -> float:
     return float(value)
 
 
-def raise_non_finite_gradient(layer: int, update: int, presentation: int | None) -> NoReturn:
-    """An update would have spread inf or NaN over the weights."""
-    when = "" if presentation is None else f" of presentation {presentation + 1}"
-    raise NonFiniteGradientError(
-        f"the gradient of layer {layer + 1} is not finite at update {update + 1}{when}; "
-        "that update moved no weight. Learning diverged: try a smaller learning rate"
-    )
-
-
-def raise_dead_worker(error: Exception) -> NoReturn:
-    """A worker was killed, perhaps for want of memory."""
-    raise WorkerError(
-        "a worker process died (killed, or out of memory?); finished trials are kept: "
-        "add --resume to go on, with fewer --jobs if memory is short"
-    ) from error
-
-
 def parse_widths(name: str, text: str) -> tuple[int, ...]:
     """Whole numbers between commas; none of them for no hidden layer."""
     try:
@@ -314,7 +280,10 @@ def check_steepness(steepness: float | None, kappa: float | None) -> None:
         raise InputError(
             f"give either `steepness` or `kappa`, the other None; got {steepness} and {kappa}"
         )
-    check_positive("steepness" if kappa is None else "kappa", steepness if kappa is None else kappa)
+    if kappa is not None:
+        check_positive("kappa", kappa)
+    if steepness is not None:
+        check_positive("steepness", steepness)
 
 
 def check_hidden(hidden: Sequence[int]) -> None:
@@ -326,15 +295,6 @@ def check_hidden(hidden: Sequence[int]) -> None:
 def raise_unmoved() -> NoReturn:
     """Kappa needs a displacement."""
     raise InputError("`network` must have moved since birth; every displacement is 0")
-
-
-def raise_unbalanced(low: float, high: float, difference: float) -> NoReturn:
-    """No steepness in the range makes first and last item equally well recalled."""
-    side = "last" if difference < 0 else "first"
-    raise InputError(
-        f"no steepness between {low:.3g} and {high:.3g} balances first and last item: the {side} "
-        "item stays ahead. Is a just-learned item recalled at all (learning rate, epochs)?"
-    )
 
 
 # --- items and data ------------------------------------------------------------------
@@ -435,59 +395,3 @@ def check_recall(recall: ArrayLike, *, ndim: int = 1) -> NDArray[np.float64]:
     if found.ndim < ndim or found.size == 0:
         _expected("recall", f"have at least {ndim} axes, items last", found.shape)
     return check_unit_interval("recall", found)
-
-
-# --- files ---------------------------------------------------------------------------
-
-
-def raise_unreadable_file(path: Path, reason: str) -> NoReturn:
-    """A file that is missing, damaged, or not what its name says."""
-    raise InputError(f"cannot read {path}: {reason}")
-
-
-def check_file_kind(path: Path, header: Mapping[str, Any], *, kind: str, schema: int) -> None:
-    """A file of ours, of this kind, written by a version that we can read."""
-    if header.get("kind") != kind:
-        raise_unreadable_file(path, f"it does not hold a {kind}")
-    if header.get("schema") != schema:
-        raise_unreadable_file(
-            path, f"its schema is {header.get('schema')!r}; this version reads {schema}"
-        )
-
-
-def check_names(path: Path, arrays: Collection[str], names: Iterable[str]) -> None:
-    """A file with every array that belongs to its kind."""
-    missing = [name for name in names if name not in arrays]
-    if missing:
-        raise_unreadable_file(path, "it lacks " + ", ".join(missing))
-
-
-def raise_unwritable(path: Path, error: OSError) -> NoReturn:
-    """A file or folder that the system does not let us write."""
-    reason = error.strerror or str(error)
-    raise OutputError(f"cannot write to {path}: {reason}; choose another folder with --out")
-
-
-def check_output_folder(folder: Path) -> Path:
-    """A folder that exists (made if need be) and takes a file."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise_unwritable(folder, error)
-    return folder
-
-
-def check_same_run(path: Path, header: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
-    """Results of another run are not mixed with, or overwritten by, this one's."""
-    theirs, ours = (
-        {**{name: run.get(name) for name in RUN_KEYS}, **run.get("settings", {})}
-        for run in (header, identity)
-    )
-    for name, value in ours.items():
-        if theirs.get(name) != value:
-            raise OutputError(
-                f"{path} belongs to a run with other settings ({name} {theirs.get(name)!r}, now "
-                f"{value!r}); choose another folder with --out, or delete it"
-            )

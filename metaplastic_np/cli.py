@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _checks
+from . import _checks, _errors
 from .datasets import DATASETS, load_dataset
 from .experiments import (
     Results,
@@ -40,7 +40,7 @@ from .recall import (
     measure_recency,
     measure_serial_position_curve,
 )
-from .trials import Settings, describe_run, open_pool
+from .trials import Settings, describe_run, open_pool, read_trials
 
 __all__ = ["main"]
 
@@ -77,10 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _complain("stopped by Ctrl-C")
         return 130
-    except _checks.InputError as error:
+    except _errors.InputError as error:
         _complain(str(error))
         return 2
-    except (_checks.OutputError, _checks.NonFiniteGradientError, _checks.WorkerError) as error:
+    except (_errors.OutputError, _errors.NonFiniteGradientError, _errors.WorkerError) as error:
         _complain(str(error))
         return 1
     except BrokenPipeError:  # the reader of our output went away: `... | head`
@@ -184,11 +184,12 @@ def _run(options: argparse.Namespace) -> int:
             )
             settings = _with_steepness(settings, found)
         identity = describe_run(options.experiment, dataset, settings)
-        folder = _checks.check_output_folder(options.out)
+        folder = _errors.check_output_folder(options.out)
         check_folder(folder, identity)
         checkpoint = folder / f"{options.experiment}.trials"
-        if not options.resume:
-            shutil.rmtree(checkpoint, ignore_errors=True)
+        kept = read_trials(checkpoint, identity)  # refuses those of another run
+        if kept and not options.resume:
+            shutil.rmtree(checkpoint)
         try:
             with tqdm(total=settings.trials, unit="trial", disable=None) as bar:
                 results = run_serial_position(
@@ -200,8 +201,10 @@ def _run(options: argparse.Namespace) -> int:
                     on_trial=lambda done: bar.update(done - bar.n),
                 )
         except KeyboardInterrupt:
-            kept = len(list(checkpoint.glob("trial-*.npz")))
-            _complain(f"{kept} of {settings.trials} trials are kept in {checkpoint}; add --resume")
+            finished = len(read_trials(checkpoint, identity))
+            _complain(
+                f"{finished} of {settings.trials} trials are kept in {checkpoint}; add --resume"
+            )
             raise
     files = save_results(results, folder)
     shutil.rmtree(checkpoint, ignore_errors=True)

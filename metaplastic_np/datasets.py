@@ -150,7 +150,7 @@ def measure_digest(dataset: Dataset) -> str:
         dataset.test_labels,
     ):
         digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _checks
+from . import _checks, _errors
 from .datasets import Dataset
 from .machine import describe_machine
 from .recall import measure_false_alarms, measure_memorized, measure_recall
@@ -127,6 +127,7 @@ def run_serial_position(
     identity = describe_run("serial-position", dataset, settings)
     trials: dict[int, dict[str, Any]] = {}
     if checkpoint is not None:
+        _errors.check_output_folder(checkpoint)
         trials = read_trials(checkpoint, identity)
     missing = [trial for trial in range(settings.trials) if trial not in trials]
     for trial, arrays in run_trials(dataset, settings, missing, backend, executor):
@@ -228,7 +229,7 @@ def balance_steepness(
         low, high = (middle, high) if difference < 0 else (low, middle)
         sides.add(difference < 0)
     if len(sides) == 1:
-        _checks.raise_unbalanced(*range_tried, difference)
+        _errors.raise_unbalanced(*range_tried, difference)
     return float(np.sqrt(low * high))
 
 
@@ -255,7 +256,7 @@ def save_results(results: Results, folder: Path | str) -> list[Path]:
     --------
     See :func:`load_results`.
     """
-    folder = _checks.check_output_folder(Path(folder))
+    folder = _errors.check_output_folder(Path(folder))
     check_folder(folder, results.header)
     npz, table = (folder / f"{results.experiment}.{ending}" for ending in ("npz", "csv"))
     write_arrays(npz, {name: getattr(results, name) for name in ARRAYS}, header=results.header)
@@ -301,8 +302,8 @@ def load_results(path: Path | str) -> Results:
     (True, True)
     """
     arrays, header = read_arrays(path)
-    _checks.check_file_kind(Path(path), header, kind="serial-position", schema=1)
-    _checks.check_names(Path(path), arrays, ARRAYS)
+    _errors.check_file_kind(Path(path), header, kind="serial-position", schema=1)
+    _errors.check_names(Path(path), arrays, ARRAYS)
     return Results(
         experiment=header["kind"],
         settings=Settings(**header["settings"]),
@@ -332,8 +333,8 @@ def measure_default_steepness(n_items: int) -> float:
     12000.0
     """
     n_items = _checks.check_count("n_items", n_items)
-    known = np.log([list(STEEPNESS_BY_ITEMS), list(STEEPNESS_BY_ITEMS.values())])
-    return round(float(np.exp(np.interp(np.log(n_items), *known))), 1)
+    lengths, found = (np.log(list(part)) for part in zip(*STEEPNESS_BY_ITEMS.items(), strict=True))
+    return round(float(np.exp(np.interp(np.log(n_items), lengths, found))), 1)
 
 
 def check_items(dataset: Dataset, settings: Settings) -> None:
@@ -346,4 +347,4 @@ def check_folder(folder: Path, identity: dict[str, Any]) -> None:
     """Refuse a folder in which the same experiment left results of other settings."""
     path = folder / f"{identity['kind']}.npz"
     if path.exists():
-        _checks.check_same_run(path, read_arrays(path)[1], identity)
+        _errors.check_same_run(path, read_arrays(path)[1], identity)

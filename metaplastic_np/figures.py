@@ -38,7 +38,7 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 HOMOGENEOUS_STYLE = {"color": "#E69F00", "marker": "P", "linestyle": ":"}
 # The same picture from the same results, byte for byte: no dates, no random identifiers.
-REPRODUCIBLE = {"svg.hashsalt": "metaplastic_np", "svg.fonttype": "path"}
+REPRODUCIBLE: Any = {"svg.hashsalt": "metaplastic_np", "svg.fonttype": "path"}
 
 
 def style_of(network: str) -> dict[str, Any]:
@@ -166,7 +166,8 @@ def draw_serial_position(results: Results) -> Figure:
 
     settings = results.settings
     figure = Figure(figsize=(7.2, 7.4), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.35, 1), hspace=0.03)
+    parts: Any = figure.subfigures(2, 1, height_ratios=(1.35, 1), hspace=0.03)
+    top, bottom = parts
 
     curves = top.subplots()
     plot_serial_position(curves, results)

@@ -72,7 +72,7 @@ def dense_forward(
 
 def dense_backward(
     d_outputs: Array, cache: tuple[Array, Array], *, with_inputs: bool = True
-) -> tuple[Array | None, Array, Array]:
+) -> tuple[Any, Array, Array]:
     """DX = dY W', dW = X' dY, db = sum of dY over the batch.
 
     Parameters

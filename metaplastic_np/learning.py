@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _checks
+from . import _checks, _errors
 from .flexibility import draw_flexibility
 from .items import Presentation
 from .network import Network, loss_and_gradient, sgd_step_inplace, split_parameters
@@ -245,7 +245,7 @@ def learn_item(
         done += learn(*arguments, losses[done:planned])
         if done < planned:
             layer = _first_bad_layer(network, gradient)
-            _checks.raise_non_finite_gradient(layer, done, presentation.number)
+            _errors.raise_non_finite_gradient(layer, done, presentation.number)
         if after_epoch is not None:
             after_epoch(epoch)
     return losses
@@ -453,8 +453,8 @@ def load_metaplasticity(path: Path | str) -> Metaplasticity:
     >>> folder.cleanup()
     """
     arrays, header = read_arrays(path)
-    _checks.check_file_kind(Path(path), header, kind="metaplasticity", schema=1)
-    _checks.check_names(Path(path), arrays, ("initial_weights", "flexibility", "steepness"))
+    _errors.check_file_kind(Path(path), header, kind="metaplasticity", schema=1)
+    _errors.check_names(Path(path), arrays, ("initial_weights", "flexibility", "steepness"))
     return Metaplasticity(
         initial_weights=arrays["initial_weights"],
         flexibility=arrays["flexibility"],

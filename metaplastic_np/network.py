@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from . import _checks
+from . import _checks, _errors
 from .layers import (
     dense_backward,
     dense_forward,
@@ -404,8 +404,8 @@ def load_network(path: Path | str) -> Network:
     >>> folder.cleanup()
     """
     arrays, header = read_arrays(path)
-    _checks.check_file_kind(Path(path), header, kind="network", schema=1)
-    _checks.check_names(Path(path), arrays, ("layer_sizes", "parameters"))
+    _errors.check_file_kind(Path(path), header, kind="network", schema=1)
+    _errors.check_names(Path(path), arrays, ("layer_sizes", "parameters"))
     return Network(
         layer_sizes=tuple(int(size) for size in arrays["layer_sizes"]),
         parameters=arrays["parameters"],

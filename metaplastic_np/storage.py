@@ -14,7 +14,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _checks
+from . import _errors
 
 __all__ = ["read_arrays", "write_arrays", "write_atomic"]
 
@@ -55,7 +55,7 @@ def write_atomic(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        _checks.raise_unwritable(path, error)
+        _errors.raise_unwritable(path, error)
     finally:
         # A rename leaves nothing to remove; whatever else happened (Ctrl-C too) leaves no litter.
         partial.unlink(missing_ok=True)
@@ -125,13 +125,13 @@ def read_arrays(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, An
         with path.open("rb") as file:
             npz = np.load(file, allow_pickle=False)
             if not isinstance(npz, np.lib.npyio.NpzFile):
-                _checks.raise_unreadable_file(path, "it is not an npz file")
+                _errors.raise_unreadable_file(path, "it is not an npz file")
             arrays = {name: npz[name] for name in npz.files}
         header = json.loads(str(arrays.pop(HEADER, "{}")))
     except OSError as error:
-        _checks.raise_unreadable_file(path, error.strerror or str(error))
+        _errors.raise_unreadable_file(path, error.strerror or str(error))
     except (ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, _checks.InputError):
+        if isinstance(error, _errors.InputError):
             raise
-        _checks.raise_unreadable_file(path, f"it is damaged or not an npz file ({error})")
+        _errors.raise_unreadable_file(path, f"it is damaged or not an npz file ({error})")
     return arrays, header

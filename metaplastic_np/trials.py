@@ -14,21 +14,22 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _checks
+from . import _checks, _errors
 from .datasets import Dataset, measure_digest
 from .flexibility import check_network
 from .items import (
     NON_TARGETS,
     Items,
+    Presentation,
     count_non_targets,
     draw_items,
     draw_presentation,
@@ -37,13 +38,15 @@ from .items import (
 from .learning import (
     REFRESHES,
     LearningSettings,
+    Metaplasticity,
     init_metaplasticity,
     learn_item,
     measure_displacement,
 )
+from .machine import describe_machine
 from .network import Network, copy_network, init_network
-from .plasticity import measure_kappa
-from .recall import measure_confusion, measure_recall
+from .plasticity import measure_kappa, measure_plasticity
+from .recall import measure_confusion
 from .storage import read_arrays, write_arrays
 
 __all__ = ["Settings", "open_pool"]
@@ -162,59 +165,27 @@ def run_trial(dataset: Dataset, settings: Settings, trial: int, backend: str) ->
 def _learn_sequence(
     dataset: Dataset, settings: Settings, trial: int, backend: str
 ) -> dict[str, NDArray[Any]]:
+    """One trial: every network learns every presentation, and all items are tested after each."""
     child = np.random.SeedSequence(settings.seed, spawn_key=(trial,))
     for_items, for_features, for_weights, for_flexibility, for_order = child.spawn(5)
-
-    items = draw_items(
-        dataset,
-        n_items=settings.n_items,
-        n_train_images=settings.n_train_images,
-        n_test_images=settings.n_test_images,
-        rng=np.random.default_rng(for_items),
-        dtype=settings.dtype,
-    )
-    if settings.n_features:
-        rng = np.random.default_rng(for_features)
-        items = freeze_features(items, n_features=settings.n_features, rng=rng)
-    scale = np.dtype(settings.dtype).type(settings.input_scale)
-    items = Items(
-        classes=items.classes,
-        train_images=items.train_images * scale,
-        test_images=items.test_images * scale,
-    )
-    n_inputs = items.train_images.shape[-1]
+    items = _draw_scaled_items(dataset, settings, for_items, for_features)
     newborn = init_network(
-        (n_inputs, *settings.hidden, settings.n_items),
+        (items.train_images.shape[-1], *settings.hidden, settings.n_items),
         rng=np.random.default_rng(for_weights),
         dtype=settings.dtype,
     )
-    learning = LearningSettings(
-        learning_rate=settings.learning_rate,
-        batch_size=settings.batch_size,
-        refresh=settings.refresh,
-    )
-    rng = np.random.default_rng(for_order)
-    presentations = (
-        draw_presentation(
-            items,
-            item,
-            epochs=settings.epochs,
-            non_target=settings.non_target,
-            rng=rng,
-            number=item,
-        )
-        for item in range(settings.n_items)
-    )
-    first = next(presentations)
+    presentations = _draw_presentations(items, settings, for_order)
+    learn = partial(_learn_and_test, items=items, settings=settings, backend=backend)
 
     # kappa is defined by the first presentation of the conventional network, whatever else runs.
-    twin = copy_network(newborn)
+    first, twin = next(presentations), copy_network(newborn)
     ordinary = init_metaplasticity(
         twin, "conventional", steepness=1.0, rng=np.random.default_rng(0)
     )
-    learn_item(twin, ordinary, first, settings=learning, backend=backend)
+    twin_confusion = learn(twin, ordinary, first)
     rms = measure_kappa(measure_displacement(twin, ordinary), steepness=1.0)
-    steepness = settings.steepness if settings.kappa is None else settings.kappa / rms
+    # Exactly one of the two is set.
+    steepness = settings.kappa / rms if settings.kappa else cast("float", settings.steepness)
 
     networks = [copy_network(newborn) for _ in settings.networks]
     rules = [
@@ -227,36 +198,108 @@ def _learn_sequence(
         )
         for kind in settings.networks
     ]
-    rows = settings.epochs if settings.by_epoch else 1  # measurements a presentation
-    shape = (len(networks), settings.n_items * rows + 1, settings.n_items, settings.n_items)
-    confusion = np.empty(shape, dtype=np.int64)
-    confusion[:, 0] = measure_confusion(newborn, items.test_images)
-    for item, presentation in enumerate([first, *presentations]):
-        for index, (network, rule) in enumerate(zip(networks, rules, strict=True)):
-            into = confusion[index, item * rows + 1 : (item + 1) * rows + 1]
-            test = partial(_test_into, into, network, items.test_images)
-            learn_item(
-                network,
-                rule,
-                presentation,
-                settings=learning,
-                backend=backend,
-                after_epoch=test if settings.by_epoch else None,
-            )
-            test(rows - 1)
-    recall = measure_recall(confusion)
+    untrained = measure_confusion(newborn, items.test_images)
+    confusion = [[untrained] for _ in networks]
+    for network, rule, rows in zip(networks, rules, confusion, strict=True):
+        # Born alike, networks part only when plasticities do: learn the first presentation once.
+        if settings.refresh == "presentation" and _is_plastic_at_birth(rule):
+            network.parameters[:] = twin.parameters
+            rows.extend(twin_confusion)
+        else:
+            rows.extend(learn(network, rule, first))
+    for presentation in presentations:
+        for network, rule, rows in zip(networks, rules, confusion, strict=True):
+            rows.extend(learn(network, rule, presentation))
+
+    counts = np.array(confusion)
+    rows_by_epoch = counts if settings.by_epoch else counts[:, :0]
     return {
-        "confusion": confusion[:, ::rows],
-        "recall_by_epoch": recall if settings.by_epoch else recall[:, :0],
+        "confusion": counts[:, :: settings.epochs if settings.by_epoch else 1],
+        "recall_by_epoch": np.diagonal(rows_by_epoch, axis1=-2, axis2=-1) / settings.n_test_images,
         "item_classes": np.array(items.classes),
         "kappa": np.array(steepness * rms),
     }
 
 
-def _test_into(
-    confusion: NDArray[np.int64], network: Network, test_images: NDArray[Any], row: int
-) -> None:
-    confusion[row] = measure_confusion(network, test_images)
+def _draw_scaled_items(
+    dataset: Dataset,
+    settings: Settings,
+    for_items: np.random.SeedSequence,
+    for_features: np.random.SeedSequence,
+) -> Items:
+    """Items as the head sees them: through the frozen layer, if there is one, and scaled."""
+    items = draw_items(
+        dataset,
+        n_items=settings.n_items,
+        n_train_images=settings.n_train_images,
+        n_test_images=settings.n_test_images,
+        rng=np.random.default_rng(for_items),
+        dtype=settings.dtype,
+    )
+    if settings.n_features:
+        rng = np.random.default_rng(for_features)
+        items = freeze_features(items, n_features=settings.n_features, rng=rng)
+    scale = _checks.check_scalar(
+        "input_scale", settings.input_scale, dtype=items.train_images.dtype
+    )
+    return replace(
+        items, train_images=items.train_images * scale, test_images=items.test_images * scale
+    )
+
+
+def _draw_presentations(
+    items: Items, settings: Settings, seed: np.random.SeedSequence
+) -> Iterator[Presentation]:
+    """Each item once, in order; drawn only when its turn comes, since images take memory."""
+    rng = np.random.default_rng(seed)
+    for item in range(settings.n_items):
+        yield draw_presentation(
+            items,
+            item,
+            epochs=settings.epochs,
+            non_target=settings.non_target,
+            rng=rng,
+            number=item,
+        )
+
+
+def _is_plastic_at_birth(rule: Metaplasticity) -> bool:
+    """Whether no synapse is rigid: then the first presentation is the conventional network's."""
+    still = np.zeros_like(rule.flexibility)
+    plasticity = measure_plasticity(rule.flexibility, still, steepness=rule.steepness)
+    return bool((plasticity == 1).all())
+
+
+def _learn_and_test(
+    network: Network,
+    rule: Metaplasticity,
+    presentation: Presentation,
+    *,
+    items: Items,
+    settings: Settings,
+    backend: str,
+) -> list[NDArray[np.int64]]:
+    """Learn a presentation; return the confusion after each epoch, or only after the last."""
+    confusion: list[NDArray[np.int64]] = []
+
+    def test(_: int = 0) -> None:
+        confusion.append(measure_confusion(network, items.test_images))
+
+    learn_item(
+        network,
+        rule,
+        presentation,
+        settings=LearningSettings(
+            learning_rate=settings.learning_rate,
+            batch_size=settings.batch_size,
+            refresh=settings.refresh,
+        ),
+        backend=backend,
+        after_epoch=test if settings.by_epoch else None,
+    )
+    if not settings.by_epoch:
+        test()
+    return confusion
 
 
 # --- workers -------------------------------------------------------------------------
@@ -275,7 +318,7 @@ def run_trials(
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenExecutor as error:
-        _checks.raise_dead_worker(error)
+        _errors.raise_dead_worker(error)
     finally:
         for future in futures:
             future.cancel()
@@ -343,7 +386,8 @@ def describe_run(experiment: str, dataset: Dataset, settings: Settings) -> dict[
 
 def write_trial(folder: Path, trial: int, arrays: dict[str, Any], identity: dict[str, Any]) -> None:
     """Put a finished trial on disk, whole."""
-    write_arrays(_trial_path(folder, trial), arrays, header=identity)
+    header = {**identity, "machine": describe_machine()}
+    write_arrays(_trial_path(folder, trial), arrays, header=header)
 
 
 def _trial_path(folder: Path, trial: int) -> Path:
@@ -352,11 +396,13 @@ def _trial_path(folder: Path, trial: int) -> Path:
 
 def read_trials(folder: Path, identity: dict[str, Any]) -> dict[int, dict[str, Any]]:
     """Finished trials in a checkpoint folder, refused if they belong to another run."""
-    _checks.check_output_folder(folder)
-    trials = {}
+    trials: dict[int, dict[str, Any]] = {}
+    machines: list[dict[str, Any]] = [describe_machine()]
     for trial in range(identity["settings"]["trials"]):
         path = _trial_path(folder, trial)
         if path.exists():
             trials[trial], header = read_arrays(path)
-            _checks.check_same_run(path, header, identity)
+            _errors.check_same_run(path, header, identity)
+            machines.append(header.get("machine", {}))
+    _errors.warn_other_machines(folder, machines)
     return trials

@@ -106,8 +106,8 @@ CASES = {
         "`networks` must name conventional, .* or homogeneous:F; got 'homogeneous:half'",
     ),
     "unknown network": (
-        lambda: mp.draw_flexibility("hybird", 3, rng=RNG),
-        "`networks` must name conventional, stable, hybrid, .*; got 'hybird'",
+        lambda: mp.draw_flexibility("hybridd", 3, rng=RNG),
+        "`networks` must name conventional, stable, hybrid, .*; got 'hybridd'",
     ),
     "flexibility of a half dtype": (
         lambda: mp.draw_flexibility("hybrid", 3, rng=RNG, dtype=np.float16),

@@ -76,6 +76,18 @@ def test_measuring_by_epoch_changes_no_bit(digits, results, backend):
     np.testing.assert_array_equal(without.confusion, by_epoch.confusion)
 
 
+def test_learning_the_shared_first_presentation_once_changes_no_bit(digits, backend, monkeypatch):
+    shared = mp.run_serial_position(digits, SMALL, backend=backend)
+    monkeypatch.setattr(trials, "_is_plastic_at_birth", lambda rule: False)
+    assert same_bits(mp.run_serial_position(digits, SMALL, backend=backend), shared)
+
+
+def test_a_rigid_network_does_not_share_the_first_presentation(digits):
+    settings = replace(SMALL, networks=("conventional", "homogeneous:0"))
+    found = mp.run_serial_position(digits, settings, backend="numpy")
+    assert not np.array_equal(found.confusion[0, :, 1], found.confusion[1, :, 1])
+
+
 def test_a_network_does_not_depend_on_which_others_run(digits, results):
     alone = replace(SMALL, networks=("hybrid",))
     found = mp.run_serial_position(digits, alone, backend="numpy")
@@ -211,6 +223,17 @@ def test_a_checkpoint_of_other_settings_is_refused(digits, tmp_path):
             mp.run_serial_position(
                 digits, replace(SMALL, **change), backend="numpy", checkpoint=tmp_path
             )
+
+
+def test_trials_of_another_machine_are_kept_with_a_warning(digits, results, tmp_path):
+    mp.run_serial_position(digits, SMALL, backend="numpy", checkpoint=tmp_path)
+    path = tmp_path / "trial-0001.npz"
+    arrays, header = mp.read_arrays(path)
+    header["machine"]["numpy"] = "1.0"
+    mp.write_arrays(path, arrays, header=header)
+    with pytest.warns(RuntimeWarning, match="holds trials of another machine or other versions"):
+        found = mp.run_serial_position(digits, SMALL, backend="numpy", checkpoint=tmp_path)
+    assert same_bits(found, results)
 
 
 def test_a_damaged_trial_is_named(digits, tmp_path):

@@ -7,6 +7,8 @@ import sys
 import tokenize
 from pathlib import Path
 
+import pytest
+
 import metaplastic_np as mp
 
 PACKAGE = Path(mp.__file__).parent
@@ -51,10 +53,10 @@ def test_importing_the_package_imports_none_of_its_heavy_friends():
     assert found.stdout.strip() == "[]"
 
 
-def test_only_checks_word_errors():
-    """A bare `raise` passes an error on; anything else is worded in _checks."""
+def test_only_two_modules_word_errors():
+    """A bare `raise` passes an error on; anything else is worded in _checks or _errors."""
     for path in MODULES:
-        if path.stem == "_checks":
+        if path.stem in {"_checks", "_errors"}:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             assert not (isinstance(node, ast.Raise) and node.exc), (path.name, node.lineno)
@@ -92,3 +94,17 @@ def test_the_readmes_example_prints_what_it_says():
     assert words.sub("#", found.stdout) == words.sub("#", printed)
     for one, other in zip(words.findall(found.stdout), words.findall(printed), strict=True):
         assert abs(float(one) - float(other)) <= 0.05
+
+
+@pytest.mark.numba
+def test_a_kernel_cache_that_cannot_be_written_is_one_warning():
+    code = (
+        "import warnings, numba.core.caching as caching; "
+        "caching.CacheImpl._locator_classes = []; "
+        "warnings.simplefilter('always'); "
+        "from metaplastic_np import _kernels; import numpy as np; "
+        "print(_kernels.cache_folder(), _kernels._all_finite(np.ones(3)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "None True"
+    assert found.stderr.count("RuntimeWarning: Numba found no folder to keep compiled kernels") == 1
