@@ -1,0 +1,212 @@
+"""Break the code on purpose, one line at a time, and see a test fail by name.
+
+Run: python tests/broken.py [WORD]. Every row of BREAKS is applied to a copy of the tree, and the
+named test files are run there; a break that no test notices makes this program fail. With a WORD
+only the rows with it are run.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+# (file, what stands there, what is put there, the tests to run, the law that must fail)
+BREAKS = [
+    ("plasticity", "np.abs(displacement)", "displacement", "plasticity", "even_in_displacement"),
+    ("plasticity", "4 * decay / (", "4.1 * decay / (", "plasticity", "equals_one_minus"),
+    ("plasticity", "np.minimum(4", "np.maximum(4", "plasticity", "between_0_and_1"),
+    ("plasticity", ", 1)\n    rigid", ", 9)\n    rigid", "plasticity", "never_exceeds_1"),
+    (
+        "plasticity",
+        "(1 - flexibility) / f",
+        "(2 - flexibility) / f",
+        "plasticity",
+        "plastic_for_ever",
+    ),
+    ("plasticity", "plasticity[rigid] = 0", "pass", "plasticity", "rigid"),
+    ("plasticity", ") * steepness\n", ") / steepness\n", "plasticity", "falls_with_steepness"),
+    ("plasticity", "np.exp(-2 * t", "np.exp(2 * t", "plasticity", "falls_with_distance"),
+    ("plasticity", "middle / 2 + np.sinh", "middle + np.sinh", "plasticity", "drift"),
+    ("flexibility", "(1 + np.sqrt", "(2 + np.sqrt", "learning", "papers_distribution"),
+    (
+        "flexibility",
+        "1.0 - _checks.check_rng(rng).random(shape)",
+        "rng.random(shape) * 0.5",
+        "learning",
+        "papers_distribution",
+    ),
+    ("layers", "return np.where(positive", "return np.where(~positive", "layers", "relu_backward"),
+    ("layers", "inputs.T @ d_outputs", "inputs.T @ d_outputs * 1.01", "layers", "dense_backward"),
+    ("layers", "d_logits /= len(labels)", "pass", "layers", "softmax_cross_entropy_backward"),
+    (
+        "gradient_check",
+        "abs(numeric - claimed)",
+        "abs(numeric - numeric)",
+        "layers",
+        "wrong_gradient_is_rejected",
+    ),
+    (
+        "network",
+        "-= learning_rate * gradient",
+        "-= learning_rate * gradient * 0",
+        "learning",
+        "moves",
+    ),
+    (
+        "network",
+        "    logits, _ = network_forward",
+        "    network.parameters[:1] += 1e-3\n    logits, _ = network_forward",
+        "learning",
+        "measuring_after_every_epoch",
+    ),
+    (
+        "items",
+        "label not in (item, other)",
+        "label != item",
+        "items",
+        "no_non_target_label_is_true",
+    ),
+    ("items", "rng.permutation(len(shown)) for", "np.arange(len(shown)) for", "items", "new_order"),
+    ("items", "labels == shown[side]", "labels == shown[0]", "items", "shows_its_own_digit"),
+    ("datasets", "is_train[rows[:", "is_train[rows[1:", "items", "70_to_30"),
+    (
+        "learning",
+        "planned = done",
+        "rate_into(rate, network, metaplasticity, settings); planned = done",
+        "learning",
+        "measuring_after_every_epoch",
+    ),
+    (
+        "learning",
+        '            if settings.refresh == "update":\n',
+        "            if False:\n",
+        "learning",
+        "numpy",
+    ),
+    ("learning", "if not np.isfinite(gradient).all():", "if False:", "learning", "not_finite"),
+    ("learning", "array = array.copy()", "array = array.view()", "learning", "own_copy"),
+    (
+        "learning",
+        "            bias[:] = 1\n",
+        "            pass\n",
+        "learning",
+        "biases_are_ordinary",
+    ),
+    (
+        "_checks",
+        "np.ascontiguousarray(found).reshape",
+        "found.ravel(order='K').reshape",
+        "learning",
+        "memory_layout",
+    ),
+    (
+        "_kernels",
+        "rate[i] = learning_rate * plasticity",
+        "rate[i] = learning_rate",
+        "learning",
+        "scalar_loop",
+    ),
+    (
+        "_kernels",
+        "            rate[i] = zero",
+        "            rate[i] = learning_rate",
+        "learning",
+        "flexibility_0_never_moves",
+    ),
+    (
+        "_kernels",
+        "-= rate[i] * gradient[i]",
+        "-= (rate[i] * gradient[i]) * np.float32(1.0001)",
+        "learning",
+        "plain_gradient_descent",
+    ),
+    (
+        "_kernels",
+        "(one - flexibility[i])",
+        "(one - flexibility[rate.size - 1 - i])",
+        "learning",
+        "numba",
+    ),
+    ("_kernels", "if not _all_finite(gradient):", "if False:", "learning", "not_finite"),
+    ("_kernels", "if refresh_every_update:", "if False:", "learning", "numba"),
+    ("_kernels", "if activations[i] > zero else zero", "", "learning", "scalar_loop"),
+    ("_kernels", "logits[row, unit] /= count", "pass", "learning", "scalar_loop"),
+    (
+        "_kernels",
+        "displacement) * steepness)",
+        "displacement) * (steepness / 9))",
+        "learning",
+        "bound",
+    ),
+    ("recall", "hits - 1, total", "hits, total", "recall", "hypergeometric"),
+    ("recall", "10 * centers <= 7", "10 * centers <= 6", "recall", "middle_40_percent"),
+    ("recall", "np.maximum.accumulate(recall, axis=-2)", "recall", "recall", "best_so_far"),
+    (
+        "trials",
+        "spawn_key=(trial,)",
+        "spawn_key=(trial, __import__('os').getpid())",
+        "experiments",
+        "any_number_of_workers",
+    ),
+    ("trials", "threadpool_limits(1,", "threadpool_limits(2,", "experiments", "one_blas_thread"),
+    ("trials", "(plasticity == 1).all()", "True", "experiments", "rigid_network_does_not_share"),
+    ("experiments", "if difference < 0 else", "if difference > 0 else", "experiments", "balance"),
+    (
+        "storage",
+        "partial.replace(path)",
+        "path.write_bytes(partial.read_bytes())",
+        "cli storage",
+        "litter",
+    ),
+]
+
+
+def try_break(file, old, new, tests, law):
+    """Apply one break to a copy of the tree; return the tests that fail there."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        shutil.copytree(
+            ROOT / "metaplastic_np",
+            tree / "metaplastic_np",
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+        shutil.copytree(
+            ROOT / "tests", tree / "tests", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        shutil.copy(ROOT / "pyproject.toml", tree)
+        path = tree / "metaplastic_np" / f"{file}.py"
+        text = path.read_text(encoding="utf-8")
+        if old not in text:
+            return [f"nothing to break: {old!r} is not in {file}.py"]
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", law]
+        command += [f"tests/test_{name}.py" for name in tests.split()]
+        found = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+        return [
+            line.split()[1].partition("::")[2]
+            for line in found.stdout.splitlines()
+            if line.startswith("FAILED")
+        ]
+
+
+def main():
+    """Try every break; exit 1 if one goes unnoticed."""
+    word, unnoticed = (sys.argv[1:] or [""])[0], 0
+    for row in BREAKS:
+        file, old, new, _, law = row
+        if word not in " ".join(row):
+            continue
+        failed = try_break(*row)
+        noticed = any(law in test or law == "numba" for test in failed)
+        unnoticed += not noticed
+        change = f"{file}: {old.strip()!r} -> {new.strip()!r}"
+        print("noticed " if noticed else "MISSED  ", change, *failed[:2], sep="  ", flush=True)
+    print(f"{unnoticed} breaks went unnoticed")
+    return int(unnoticed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
