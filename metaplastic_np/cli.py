@@ -178,13 +178,13 @@ def _run(options: argparse.Namespace) -> int:
     backend = _checks.check_backend(options.backend)
     started = time.perf_counter()
     with open_pool(options.jobs) as executor:
+        folder = _errors.check_output_folder(options.out)
         if is_balanced:
             found = balance_steepness(
                 dataset, settings, backend=backend, executor=executor, on_step=_show_step
             )
             settings = _with_steepness(settings, found)
         identity = describe_run(options.experiment, dataset, settings)
-        folder = _errors.check_output_folder(options.out)
         check_folder(folder, identity)
         checkpoint = folder / f"{options.experiment}.trials"
         kept = read_trials(checkpoint, identity)  # refuses those of another run

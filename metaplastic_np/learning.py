@@ -228,7 +228,9 @@ def learn_item(
     labels = _checks.check_labels(
         "labels", presentation.labels, n_rows=len(images), n_classes=network.layer_sizes[-1]
     )
-    learn = _learn_numba if _checks.check_backend(backend) == "numba" else _learn_numpy
+    is_compiled = _checks.check_backend(backend) == "numba"
+    learn = _learn_numba if is_compiled else _learn_numpy
+    rate_into = _rate_into_numba if is_compiled else _rate_into_numpy
 
     # Both bodies get the same arguments, fill the same arrays and return the updates they made.
     rate, gradient = np.empty_like(parameters), np.empty_like(parameters)
@@ -237,7 +239,6 @@ def learn_item(
     pieces = [epochs] if after_epoch is None else [epochs[i : i + 1] for i in range(len(epochs))]
     losses = np.empty(len(epochs) * n_batches)
     done = 0
-    rate_into = _rate_into_numba if learn is _learn_numba else _rate_into_numpy
     rate_into(rate, network, metaplasticity, settings)
     for epoch, order in enumerate(pieces):
         planned = done + len(order) * n_batches
