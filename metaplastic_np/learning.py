@@ -279,6 +279,7 @@ def _learn_numpy(
     return update
 
 
+@np.errstate(all="ignore")  # interpreted, a kernel would warn where compiled it does not
 def _learn_numba(
     network: Network,
     metaplasticity: Metaplasticity,
@@ -326,6 +327,7 @@ def _rate_into_numpy(
     rate[:] = measure_synaptic_rate(plasticity, learning_rate=settings.learning_rate)
 
 
+@np.errstate(all="ignore")
 def _rate_into_numba(
     rate: NDArray[Any], network: Network, metaplasticity: Metaplasticity, settings: LearningSettings
 ) -> None:

@@ -1,5 +1,6 @@
 """Options and fixtures of the whole suite."""
 
+import os
 import sys
 
 import pytest
@@ -16,6 +17,9 @@ settings.register_profile(
 settings.load_profile("default")
 
 
+IS_JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--without-numba",
@@ -27,6 +31,8 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if config.getoption("--without-numba"):
         sys.modules["numba"] = None
+    if IS_JIT_OFF:  # interpreted kernels are for small worlds: whole experiments take NumPy
+        os.environ["METAPLASTIC_NP_BACKEND"] = "numpy"
 
 
 def pytest_collection_modifyitems(config, items):
@@ -45,6 +51,7 @@ def backend(request):
     return request.param
 
 
-@pytest.fixture(autouse=True)
-def _no_backend_from_environment(monkeypatch):
-    monkeypatch.delenv("METAPLASTIC_NP_BACKEND", raising=False)
+@pytest.fixture(autouse=True, scope="session")
+def _no_backend_from_environment():
+    if not IS_JIT_OFF:
+        os.environ.pop("METAPLASTIC_NP_BACKEND", None)

@@ -203,7 +203,8 @@ def test_info_names_versions_and_backend(capsys, monkeypatch):
 
 
 @pytest.mark.numba
-def test_info_names_the_kernel_cache(capsys):
+def test_info_names_the_kernel_cache(capsys, monkeypatch):
+    monkeypatch.setenv("METAPLASTIC_NP_BACKEND", "numba")
     assert cli.main(["info"]) == 0
     assert "kernel cache" in capsys.readouterr().out
 

@@ -1,6 +1,7 @@
 """The house itself: its size, what importing it costs, and that its pages tell the truth."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -105,7 +106,10 @@ def test_a_kernel_cache_that_cannot_be_written_is_one_warning():
         "from metaplastic_np import _kernels; import numpy as np; "
         "print(_kernels.cache_folder(), _kernels._all_finite(np.ones(3)))"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "0"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
     assert found.stdout.strip() == "None True"
     assert found.stderr.count("RuntimeWarning: Numba found no folder to keep compiled kernels") == 1
 
