@@ -14,15 +14,16 @@ Reading order, an afternoon:
  7. items           what is shown, when, under which labels
  8. learning        the one place where weights move
  9. recall          what was remembered
-10. trials          one run with one draw of everything, and many of them on many cores
+10. trials          one draw of everything, learned by every network
 11. experiments     what the paper did
 12. figures         pictures
-13. _kernels        the same equations, compiled
+13. workers         many trials at once
+14. _kernels        the same equations, compiled
 """
 
 from ._errors import (
+    DivergenceError,
     InputError,
-    NonFiniteGradientError,
     OutputError,
     WorkerError,
 )
@@ -38,12 +39,11 @@ from .experiments import (
     Results,
     balance_steepness,
     load_results,
-    measure_default_steepness,
     run_serial_position,
     save_results,
 )
 from .figures import (
-    draw_serial_position,
+    make_serial_position_figure,
     plot_recall_matrix,
     plot_serial_position,
     save_figure,
@@ -123,6 +123,9 @@ from .storage import (
 )
 from .trials import (
     Settings,
+    measure_default_steepness,
+)
+from .workers import (
     open_pool,
 )
 
@@ -132,12 +135,12 @@ __all__ = [
     "NETWORKS",
     "NON_TARGETS",
     "Dataset",
+    "DivergenceError",
     "InputError",
     "Items",
     "LearningSettings",
     "Metaplasticity",
     "Network",
-    "NonFiniteGradientError",
     "OutputError",
     "Presentation",
     "Results",
@@ -152,7 +155,6 @@ __all__ = [
     "draw_flexibility",
     "draw_items",
     "draw_presentation",
-    "draw_serial_position",
     "freeze_features",
     "gradient_check",
     "init_metaplasticity",
@@ -164,6 +166,7 @@ __all__ = [
     "load_network",
     "load_results",
     "loss_and_gradient",
+    "make_serial_position_figure",
     "measure_capacity",
     "measure_confusion",
     "measure_default_steepness",

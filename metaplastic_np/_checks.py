@@ -71,15 +71,20 @@ def check_choice(name: str, value: str, choices: Collection[str]) -> str:
     return value
 
 
-def check_choices(name: str, values: Sequence[str], parse: Callable[[str], Any]) -> None:
-    """At least one name, each understood by `parse`, none twice."""
-    if not values:
+def check_networks(
+    name: str, networks: Sequence[str], check: Callable[[str], Any]
+) -> tuple[str, ...]:
+    """A sequence of names, at least one, each known, none twice."""
+    if not isinstance(networks, Iterable) or isinstance(networks, str):
+        _expected(name, "be a sequence of names", repr(networks))
+    names = tuple(networks)
+    if not names:
         _expected(name, "name at least one", "none")
-    for value in values:
-        parse(value)
-    for value in values:
-        if list(values).count(value) > 1:
-            _expected(name, "name each only once", f"{value!r} twice")
+    for network in names:
+        check(network)
+        if names.count(network) > 1:
+            _expected(name, "name each only once", f"{network!r} twice")
+    return names
 
 
 def raise_unknown_network(value: object, known: Iterable[str]) -> NoReturn:
@@ -122,10 +127,9 @@ def check_backend(backend: str | None) -> str:
 def check_dtype(name: str, dtype: Any) -> np.dtype[Any]:
     """float32 or float64."""
     try:
-        found = np.dtype(dtype)
+        found = None if dtype is None else np.dtype(dtype)  # to NumPy, None means float64
     except TypeError:
         found = None
-    # Asked for itself, since NumPy holds None to be float64.
     if found is None or found not in FLOAT_DTYPES:
         _expected(name, "be float32 or float64", repr(dtype) if found is None else found)
     return found
@@ -156,10 +160,17 @@ def check_array(
 
 def check_view(name: str, vector: NDArray[Any], *, size: int) -> NDArray[Any]:
     """A contiguous vector of this length, so that its slices can be seen as matrices."""
-    is_vector = isinstance(vector, np.ndarray) and vector.ndim == 1 and vector.flags.c_contiguous
-    if not is_vector or vector.size != size:
-        _expected(name, f"be a contiguous vector of {size} numbers", np.shape(vector))
+    if not isinstance(vector, np.ndarray) or vector.shape != (size,):
+        _expected(name, f"be an array of shape ({size},)", np.shape(vector))
+    if not vector.flags.c_contiguous:
+        _expected(name, "be contiguous", "a strided view")
     return vector
+
+
+def check_writable(name: str, array: NDArray[Any]) -> None:
+    """Learning writes to it."""
+    if not array.flags.writeable:
+        _expected(name, "be writable", "a read-only array")
 
 
 def check_finite(name: str, array: NDArray[Any]) -> NDArray[Any]:
@@ -274,27 +285,24 @@ def parse_number(name: str, text: str) -> float:
         _expected(name, "be a number or 'balance'", repr(text))
 
 
-def check_steepness(steepness: float | None, kappa: float | None) -> None:
-    """One of the two, and above 0."""
-    if (steepness is None) == (kappa is None):
+def check_not_both(name: str, value: object, other: str, other_value: object) -> None:
+    """Two ways to say one thing."""
+    if value is not None and other_value is not None:
         raise InputError(
-            f"give either `steepness` or `kappa`, the other None; got {steepness} and {kappa}"
+            f"give either `{name}` or `{other}`, the other None; got {value} and {other_value}"
         )
-    if kappa is not None:
-        check_positive("kappa", kappa)
-    if steepness is not None:
-        check_positive("steepness", steepness)
 
 
-def check_hidden(hidden: Sequence[int]) -> None:
+def check_widths(name: str, widths: Sequence[int]) -> tuple[int, ...]:
     """Widths of the hidden layers; none is a network without any."""
-    for width in hidden:
-        check_count("hidden", width)
+    if not isinstance(widths, Iterable) or isinstance(widths, str):
+        _expected(name, "list whole numbers", repr(widths))
+    return tuple(check_count(name, width) for width in widths)
 
 
 def raise_unmoved() -> NoReturn:
     """Kappa needs a displacement."""
-    raise InputError("`network` must have moved since birth; every displacement is 0")
+    raise InputError("`displacement` must not be 0 everywhere: nothing has moved since birth")
 
 
 # --- items and data ------------------------------------------------------------------
@@ -376,6 +384,27 @@ def check_same_shape(name: str, array: NDArray[Any], other: str, reference: NDAr
         )
 
 
+def check_logits(logits: NDArray[Any]) -> NDArray[Any]:
+    """One row an image, at least one."""
+    if logits.ndim != 2 or logits.size == 0:
+        _expected("logits", "have shape (n, n_classes) with at least one image", logits.shape)
+    return logits
+
+
+def check_dataset(dataset: object, kind: type) -> None:
+    """A Dataset, not its name."""
+    if not isinstance(dataset, kind):
+        _expected("dataset", "be a Dataset, as load_dataset makes", repr(dataset))
+
+
+def freeze(array: NDArray[Any]) -> NDArray[Any]:
+    """The array itself if nobody can write to it, else a read-only copy."""
+    if array.flags.writeable or array.base is not None:
+        array = array.copy()
+        array.flags.writeable = False
+    return array
+
+
 def check_confusion(confusion: ArrayLike) -> NDArray[np.int64]:
     """Counts (..., item, answer) in which every item was tested equally often."""
     found = np.asarray(confusion)
@@ -389,9 +418,9 @@ def check_confusion(confusion: ArrayLike) -> NDArray[np.int64]:
     return found.astype(np.int64)
 
 
-def check_recall(recall: ArrayLike, *, ndim: int = 1) -> NDArray[np.float64]:
+def check_recall(name: str, recall: ArrayLike, *, ndim: int = 1) -> NDArray[np.float64]:
     """Shares of test images in [0, 1], items on the last axis."""
     found = np.asarray(recall, dtype=np.float64)
     if found.ndim < ndim or found.size == 0:
-        _expected("recall", f"have at least {ndim} axes, items last", found.shape)
-    return check_unit_interval("recall", found)
+        _expected(name, f"have at least {ndim} axes, items last", found.shape)
+    return check_unit_interval(name, found)

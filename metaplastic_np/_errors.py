@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-__all__ = ["InputError", "NonFiniteGradientError", "OutputError", "WorkerError"]
+__all__ = ["DivergenceError", "InputError", "OutputError", "WorkerError"]
 
 RUN_KEYS = ("kind", "schema", "dataset", "dataset_sha256")  # beside settings, what a run is
 
@@ -20,8 +20,8 @@ class InputError(ValueError):
     """An argument, a file or an option is not what the function needs."""
 
 
-class NonFiniteGradientError(ArithmeticError):
-    """Learning diverged: a gradient was inf or NaN, and the update was refused."""
+class DivergenceError(ArithmeticError):
+    """Learning diverged: a gradient, a weight or an answer is inf or NaN."""
 
 
 class WorkerError(RuntimeError):
@@ -35,26 +35,33 @@ class OutputError(OSError):
 def raise_non_finite_gradient(layer: int, update: int, presentation: int | None) -> NoReturn:
     """An update would have spread inf or NaN over the weights."""
     when = "" if presentation is None else f" of presentation {presentation + 1}"
-    raise NonFiniteGradientError(
+    raise DivergenceError(
         f"the gradient of layer {layer + 1} is not finite at update {update + 1}{when}; "
         "that update moved no weight. Learning diverged: try a smaller learning rate"
+    )
+
+
+def raise_diverged(what: str, presentation: int | None) -> NoReturn:
+    """Finite gradients, but steps or sums too large for the dtype."""
+    when = "" if presentation is None else f" after presentation {presentation + 1}"
+    raise DivergenceError(
+        f"{what} are not finite{when}. Learning diverged: try a smaller learning rate"
     )
 
 
 def raise_dead_worker(error: Exception) -> NoReturn:
     """A worker was killed, perhaps for want of memory."""
     raise WorkerError(
-        "a worker process died (killed, or out of memory?); finished trials are kept: "
-        "add --resume to go on, with fewer --jobs if memory is short"
+        "a worker process died: killed, or out of memory? (fewer workers need less)"
     ) from error
 
 
 def raise_unbalanced(low: float, high: float, difference: float) -> NoReturn:
     """No steepness in the range makes first and last item equally well recalled."""
-    side = "last" if difference < 0 else "first"
+    ahead = "the last item stays" if difference < 0 else "the last item never gets"
     raise InputError(
-        f"no steepness between {low:.3g} and {high:.3g} balances first and last item: the {side} "
-        "item stays ahead. Is a just-learned item recalled at all (learning rate, epochs)?"
+        f"no steepness between {low:.3g} and {high:.3g} balances first and last item: {ahead} "
+        "ahead. Is a just-learned item recalled at all (learning rate, epochs)?"
     )
 
 
@@ -83,25 +90,31 @@ def check_names(path: Path, arrays: Collection[str], names: Iterable[str]) -> No
 def check_same_run(path: Path, header: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
     """Results of another run are not mixed with, or overwritten by, this one's."""
     theirs, ours = (
-        {**{name: run.get(name) for name in RUN_KEYS}, **run.get("settings", {})}
+        {**{name: run.get(name) for name in RUN_KEYS}, **(run.get("settings") or {})}
         for run in (header, identity)
     )
     for name, value in ours.items():
         if theirs.get(name) != value:
             raise OutputError(
                 f"{path} belongs to a run with other settings ({name} {theirs.get(name)!r}, now "
-                f"{value!r}); choose another folder with --out, or delete it"
+                f"{value!r}); choose another folder, or delete it"
             )
 
 
-def warn_other_machines(folder: Path, machines: Sequence[Mapping[str, Any]]) -> None:
+def warn_other_machines(headers: Sequence[Mapping[str, Any]]) -> None:
     """Trials of one run should share their last bits."""
-    # Which BLAS libraries are loaded depends on what the process did before.
-    facts = [{name: fact for name, fact in m.items() if name != "blas"} for m in machines]
-    if any(fact != facts[0] for fact in facts):
+
+    def facts(header: Mapping[str, Any]) -> tuple[object, ...]:
+        # What a process had loaded when it was asked differs; the kernels of its BLAS do not.
+        machine = header.get("machine", {})
+        kernels = {str(library).split()[-1] for library in machine.get("blas", ())}
+        rest = {name: fact for name, fact in machine.items() if name != "blas"}
+        return header.get("backend"), kernels, rest
+
+    if any(facts(header) != facts(headers[0]) for header in headers):
         warnings.warn(
-            f"{folder} holds trials of another machine or other versions; "
-            "their last bits may differ from an uninterrupted run's",
+            "some trials were run on another machine, backend or version; "
+            "their last bits may differ from those of a run in one piece",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -110,7 +123,7 @@ def warn_other_machines(folder: Path, machines: Sequence[Mapping[str, Any]]) -> 
 def raise_unwritable(path: Path, error: OSError) -> NoReturn:
     """A file or folder that the system does not let us write."""
     reason = error.strerror or str(error)
-    raise OutputError(f"cannot write to {path}: {reason}; choose another folder with --out")
+    raise OutputError(f"cannot write to {path}: {reason}; choose another folder")
 
 
 def check_output_folder(folder: Path) -> Path:

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from .experiments import (
     balance_steepness,
     check_folder,
     check_items,
-    measure_default_steepness,
     run_serial_position,
     save_results,
 )
@@ -33,19 +32,24 @@ from .items import NON_TARGETS
 from .learning import REFRESHES
 from .machine import describe_machine
 from .recall import (
+    MEMORIZED_LEVEL,
     chance_recall,
     measure_capacity,
+    measure_false_alarms,
     measure_interval,
     measure_primacy,
+    measure_recall,
     measure_recency,
     measure_serial_position_curve,
 )
-from .trials import Settings, describe_run, open_pool, read_trials
+from .trials import Settings, describe_run, read_trials
+from .workers import open_pool
 
 __all__ = ["main"]
 
 PROGRAM = "metaplastic-np"
 EXPERIMENTS = ("serial-position",)
+CLEAR = 0.25  # hits minus false alarms of an item that is clearly remembered
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,25 +70,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["run", "serial-position", "--trials", "0"])
     2
     """
-    parser = _parser()
     try:
-        options = parser.parse_args(arguments)
+        options = _parser().parse_args(arguments)
     except SystemExit as stop:  # argparse has said why, or has shown the help
         return int(stop.code or 0)
-    warnings.showwarning = _show_warning
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return _guarded(options)
+
+
+def _guarded(options: argparse.Namespace) -> int:
+    """Run a command; whatever goes wrong becomes one line and an exit status."""
     try:
-        return int(options.command(options))
+        status = int(options.command(options))
+        sys.stdout.flush()  # a reader that went away is met here, not at exit
+        return status
     except KeyboardInterrupt:
         _complain("stopped by Ctrl-C")
         return 130
     except _errors.InputError as error:
         _complain(str(error))
         return 2
-    except (_errors.OutputError, _errors.NonFiniteGradientError, _errors.WorkerError) as error:
+    except (_errors.OutputError, _errors.DivergenceError, _errors.WorkerError) as error:
         _complain(str(error))
         return 1
-    except BrokenPipeError:  # the reader of our output went away: `... | head`
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    except BrokenPipeError:  # `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:  # a bug is ours, and still one line
         if os.environ.get("METAPLASTIC_NP_DEBUG"):
@@ -104,8 +115,16 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     _complain(f"warning: {message}")
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse, but wrong usage is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where help is."""
+        self.exit(2, f"{PROGRAM}: {message} (see {self.prog} --help)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=PROGRAM, description="Metaplastic synapses for continual learning, from scratch."
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -176,6 +195,8 @@ def _run(options: argparse.Namespace) -> int:
     dataset = load_dataset(options.dataset)
     check_items(dataset, settings)
     backend = _checks.check_backend(options.backend)
+    if backend == "numba" and options.jobs > 1:
+        from . import _kernels  # noqa: F401  (says once, for all workers, if none can be cached)
     started = time.perf_counter()
     with open_pool(options.jobs) as executor:
         folder = _errors.check_output_folder(options.out)
@@ -187,9 +208,7 @@ def _run(options: argparse.Namespace) -> int:
         identity = describe_run(options.experiment, dataset, settings)
         check_folder(folder, identity)
         checkpoint = folder / f"{options.experiment}.trials"
-        kept = read_trials(checkpoint, identity)  # refuses those of another run
-        if kept and not options.resume:
-            shutil.rmtree(checkpoint)
+        _prepare(checkpoint, identity, resume=options.resume)
         try:
             with tqdm(total=settings.trials, unit="trial", disable=None) as bar:
                 results = run_serial_position(
@@ -200,22 +219,35 @@ def _run(options: argparse.Namespace) -> int:
                     checkpoint=checkpoint,
                     on_trial=lambda done: bar.update(done - bar.n),
                 )
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, _errors.WorkerError):
             finished = len(read_trials(checkpoint, identity))
             _complain(
-                f"{finished} of {settings.trials} trials are kept in {checkpoint}; add --resume"
+                f"{finished} of {settings.trials} trials are kept in {checkpoint}; "
+                "add --resume to go on"
             )
             raise
     files = save_results(results, folder)
     shutil.rmtree(checkpoint, ignore_errors=True)
-    from .figures import draw_serial_position, save_figure
+    from .figures import make_serial_position_figure, save_figure
 
-    files += save_figure(draw_serial_position(results), folder / options.experiment)
+    files += save_figure(make_serial_position_figure(results), folder / options.experiment)
     print(format_table(results))
     print(f"\n{time.perf_counter() - started:.1f} s, {backend}; written:")
     for path in files:
         print(f"  {path}")
     return 0
+
+
+def _prepare(checkpoint: Path, identity: dict[str, Any], *, resume: bool) -> None:
+    """Keep the trials of a stopped run to resume it, or clear them; never those of another run."""
+    if resume:
+        return  # read, and refused if they are another run's, when the experiment starts
+    try:
+        kept = read_trials(checkpoint, identity)
+    except _errors.InputError:  # damaged: nothing to lose
+        kept = {}
+    if kept or checkpoint.exists():
+        shutil.rmtree(checkpoint)
 
 
 def _settings(options: argparse.Namespace) -> tuple[Settings, bool]:
@@ -235,9 +267,10 @@ def _settings(options: argparse.Namespace) -> tuple[Settings, bool]:
         by_epoch=options.items <= Settings.n_items,
     )
     if "kappa" in options:
-        return replace(settings, steepness=None, kappa=options.kappa), False
+        kappa = _checks.check_positive("kappa", options.kappa)
+        return replace(settings, steepness=None, kappa=kappa), False
     if "steepness" not in options:
-        return _with_steepness(settings, measure_default_steepness(options.items)), False
+        return settings, False
     if options.steepness == "balance":
         return settings, True
     return _with_steepness(settings, _checks.parse_number("--steepness", options.steepness)), False
@@ -257,6 +290,7 @@ def format_table(results: Results) -> str:
     settings = results.settings
     curves = measure_serial_position_curve(results.recall)
     confusion = results.confusion[:, :, -1]
+    clear = measure_recall(confusion) - measure_false_alarms(confusion)
     chance = chance_recall(settings.n_items)
     rows = [(f"position {item + 1}", curves[:, :, item]) for item in range(settings.n_items)]
     summary = [
@@ -264,6 +298,7 @@ def format_table(results: Results) -> str:
         ("primacy", measure_primacy(curves)),
         ("recency", measure_recency(curves)),
         ("memorized", measure_capacity(confusion).astype(float)),
+        (f"hits-alarms>{CLEAR}", (clear > CLEAR).sum(axis=-1).astype(float)),
     ]
 
     def line(name: str, values: np.ndarray) -> str:
@@ -272,10 +307,10 @@ def format_table(results: Results) -> str:
             f"{trials.mean():.2f}" + (f" ± {half:.2f}" if np.isfinite(half) else "")
             for trials, half in zip(values, halves, strict=True)
         ]
-        return f"{name:<13}" + "".join(f"{cell:>{width}}" for cell in cells)
+        return f"{name:<16}" + "".join(f"{cell:>{width}}" for cell in cells)
 
     width = max(16, *(len(network) + 2 for network in settings.networks))
-    header = f"{'':<13}" + "".join(f"{network:>{width}}" for network in settings.networks)
+    header = f"{'':<16}" + "".join(f"{network:>{width}}" for network in settings.networks)
     rule = "-" * len(header)
     kappa = results.kappa.mean()
     title = (
@@ -284,7 +319,12 @@ def format_table(results: Results) -> str:
         f"(mean ± 95 % interval), kappa {kappa:.1f}"
     )
     lines = [title, "", header, rule, *(line(*row) for row in rows), rule]
-    return "\n".join(lines + [line(*row) for row in summary])
+    notes = (
+        "memorized: items with more hits than shuffled labels would give them (exact test, "
+        f"P < {MEMORIZED_LEVEL},\n{settings.n_test_images} test images an item). The row below it "
+        "asks for clearly more hits than false alarms."
+    )
+    return "\n".join([*lines, *(line(*row) for row in summary), "", notes])
 
 
 # --- info ----------------------------------------------------------------------------

@@ -79,9 +79,7 @@ class Dataset:
             _checks.check_canvas("train_images", fixed["train_images"])
         _checks.check_classes(fixed["train_labels"], fixed["test_labels"])
         for name, array in fixed.items():
-            view = array.view()
-            view.flags.writeable = False
-            object.__setattr__(self, name, view)
+            object.__setattr__(self, name, _checks.freeze(array))
 
     @property
     def item_classes(self) -> tuple[tuple[int, ...], ...]:

@@ -14,25 +14,21 @@ from numpy.typing import NDArray
 
 from . import _checks, _errors
 from .datasets import Dataset
-from .machine import describe_machine
 from .recall import measure_false_alarms, measure_memorized, measure_recall
 from .storage import read_arrays, write_arrays, write_atomic
-from .trials import Settings, describe_run, read_trials, run_trials, write_trial
+from .trials import Settings, describe_run, read_trials, run_trial, write_trial
+from .workers import one_blas_thread, run_jobs
 
 __all__ = [
     "CALIBRATION_SEED",
     "Results",
     "balance_steepness",
     "load_results",
-    "measure_default_steepness",
     "run_serial_position",
     "save_results",
 ]
 
 CALIBRATION_SEED = 10_000
-# Balanced steepness of the digits for lists of 3 to 30 items: `--steepness balance`, 10 to 20
-# trials a step. At 10 items it is the default of `Settings`.
-STEEPNESS_BY_ITEMS = {3: 18_900.0, 5: 13_900.0, 10: 12_000.0, 20: 6_800.0, 30: 5_500.0}
 BALANCE_RANGE = (0.5, 64.0)  # kappa; the working range of a network is about a factor of two
 ARRAYS = ("recall", "confusion", "recall_by_epoch", "item_classes", "kappa")  # of Results
 BALANCE_STEPS = 8  # halvings: s is found to 2 %, far below what trials scatter
@@ -80,7 +76,7 @@ def run_serial_position(
     *,
     backend: str = "auto",
     executor: Executor | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
     on_trial: Callable[[int], None] | None = None,
 ) -> Results:
     """Present a list of items once, and test all of them after every presentation.
@@ -108,7 +104,7 @@ def run_serial_position(
         If the dataset cannot serve the settings.
     OutputError
         If the checkpoint cannot be written or belongs to other settings.
-    NonFiniteGradientError
+    DivergenceError
         If learning diverged.
     WorkerError
         If a worker process died.
@@ -125,22 +121,28 @@ def run_serial_position(
     backend = _checks.check_backend(backend)
     check_items(dataset, settings)
     identity = describe_run("serial-position", dataset, settings)
-    trials: dict[int, dict[str, Any]] = {}
-    if checkpoint is not None:
-        _errors.check_output_folder(checkpoint)
-        trials = read_trials(checkpoint, identity)
-    missing = [trial for trial in range(settings.trials) if trial not in trials]
-    for trial, arrays in run_trials(dataset, settings, missing, backend, executor):
-        if checkpoint is not None:
-            write_trial(checkpoint, trial, arrays, identity)
-        trials[trial] = arrays
-        if on_trial is not None:
-            on_trial(len(trials))
+    checkpoint = None if checkpoint is None else Path(checkpoint)
+    trials = {} if checkpoint is None else read_trials(checkpoint, identity)
+    missing = [
+        (dataset, settings, trial, backend)
+        for trial in range(settings.trials)
+        if trial not in trials
+    ]
+    # Here too, for an executor of threads: a thread starts with the limit of its process.
+    with one_blas_thread():
+        for (_, _, trial, _), (arrays, facts) in run_jobs(run_trial, missing, executor):
+            header = {**identity, **facts}
+            if checkpoint is not None:
+                write_trial(checkpoint, trial, arrays, header)
+            trials[trial] = arrays, header
+            if on_trial is not None:
+                on_trial(len(trials))
 
+    in_order = [trials[trial] for trial in range(settings.trials)]
+    headers = [header for _, header in in_order]
+    _errors.warn_other_machines(headers)
+    stacked = {name: np.stack([arrays[name] for arrays, _ in in_order]) for name in in_order[0][0]}
     # Trials come first in a stack; the network axis leads in the results.
-    stacked = {
-        name: np.stack([trials[t][name] for t in range(settings.trials)]) for name in trials[0]
-    }
     confusion = np.moveaxis(stacked["confusion"], 1, 0)
     return Results(
         experiment="serial-position",
@@ -151,11 +153,9 @@ def run_serial_position(
         item_classes=stacked["item_classes"],
         kappa=stacked["kappa"],
         header={
-            **identity,
-            "backend": backend,
-            "machine": describe_machine(),
+            **headers[0],
             "seconds": round(time.perf_counter() - started, 3),
-            "seconds_by_trial": [round(float(s), 3) for s in stacked["seconds"]],
+            "seconds_by_trial": [header["seconds"] for header in headers],
         },
     )
 
@@ -210,6 +210,7 @@ def balance_steepness(
         trials=_checks.check_count("trials", trials),
         networks=("hybrid",),
         by_epoch=False,
+        steepness=1.0,
         kappa=None,
     )
 
@@ -304,43 +305,31 @@ def load_results(path: Path | str) -> Results:
     arrays, header = read_arrays(path)
     _errors.check_file_kind(Path(path), header, kind="serial-position", schema=1)
     _errors.check_names(Path(path), arrays, ARRAYS)
+    try:
+        settings = Settings(**header["settings"])
+    except (KeyError, TypeError, _errors.InputError) as error:
+        _errors.raise_unreadable_file(Path(path), f"its settings cannot be used ({error})")
     return Results(
         experiment=header["kind"],
-        settings=Settings(**header["settings"]),
+        settings=settings,
         header=header,
         **{name: arrays[name] for name in ARRAYS},
     )
 
 
-def measure_default_steepness(n_items: int) -> float:
-    """Steepness that balances lists of this length of the bundled digits.
-
-    Interpolated between calibrated lengths, on logarithmic axes. For other data, layers or rates
-    use :func:`balance_steepness`, or kappa.
-
-    Parameters
-    ----------
-    n_items : int
-
-    Returns
-    -------
-    float
-        s, in 1/weight.
-
-    Examples
-    --------
-    >>> measure_default_steepness(10)
-    12000.0
-    """
-    n_items = _checks.check_count("n_items", n_items)
-    lengths, found = (np.log(list(part)) for part in zip(*STEEPNESS_BY_ITEMS.items(), strict=True))
-    return round(float(np.exp(np.interp(np.log(n_items), lengths, found))), 1)
-
-
 def check_items(dataset: Dataset, settings: Settings) -> None:
-    """Refuse a list longer than the dataset has items."""
+    """Refuse a list that the dataset cannot serve, before anything is written."""
+    _checks.check_dataset(dataset, Dataset)
     available = len(dataset.item_classes)
     _checks.check_item_count(settings.n_items, available=available, minimum=2)
+    if not dataset.paired:
+        for name in ("train", "test"):
+            wanted = getattr(settings, f"n_{name}_images")
+            counts = np.bincount(getattr(dataset, f"{name}_labels"))
+            for item, count in enumerate(counts):
+                _checks.check_enough_images(
+                    f"n_{name}_images", item, wanted=wanted, available=int(count)
+                )
 
 
 def check_folder(folder: Path, identity: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "draw_serial_position",
+    "make_serial_position_figure",
     "plot_recall_matrix",
     "plot_serial_position",
     "save_figure",
@@ -48,7 +48,8 @@ def style_of(network: str) -> dict[str, Any]:
 
 def _ticks(n: int, *, most: int = 12) -> list[int]:
     """1 and multiples of a round step up to n: positions are counted from 1."""
-    step = next(step for step in (1, 2, 5, 10, 20, 50, 100) if n / step <= most)
+    steps = (scale * step for scale in (1, 10, 100, 1000) for step in (1, 2, 5))
+    step = next((step for step in steps if n / step <= most), n)
     return [1, *range(step if step > 1 else 2, n + 1, step)]
 
 
@@ -65,7 +66,7 @@ def plot_serial_position(axes: Axes, results: Results) -> None:
 
     Examples
     --------
-    See :func:`draw_serial_position`.
+    See :func:`make_serial_position_figure`.
     """
     curves = measure_serial_position_curve(results.recall)
     n_items = curves.shape[-1]
@@ -120,7 +121,7 @@ def plot_recall_matrix(axes: Axes, results: Results, network: str) -> Any:
 
     Examples
     --------
-    See :func:`draw_serial_position`.
+    See :func:`make_serial_position_figure`.
     """
     networks = results.settings.networks
     _checks.check_choice("network", network, networks)
@@ -143,7 +144,7 @@ def plot_recall_matrix(axes: Axes, results: Results, network: str) -> Any:
     return image
 
 
-def draw_serial_position(results: Results) -> Figure:
+def make_serial_position_figure(results: Results) -> Figure:
     """Draw the serial position curves, and below them how each network's memory filled.
 
     Parameters
@@ -158,7 +159,7 @@ def draw_serial_position(results: Results) -> Figure:
     --------
     >>> from metaplastic_np import Settings, load_digits, run_serial_position
     >>> settings = Settings(n_items=3, trials=2, n_train_images=50, n_features=16, hidden=(8,))
-    >>> figure = draw_serial_position(run_serial_position(load_digits(), settings))
+    >>> figure = make_serial_position_figure(run_serial_position(load_digits(), settings))
     >>> figure.axes[0].get_ylabel()
     'recall after the whole list'
     """

@@ -80,17 +80,17 @@ def draw_flexibility(
     array([0.36, 0.73, 0.96], dtype=float32)
     """
     dtype = _checks.check_dtype("dtype", dtype)
-    uniform = 1.0 - _checks.check_rng(rng).random(shape)  # (0, 1]
+    uniform = np.asarray(1.0 - _checks.check_rng(rng).random(shape))  # (0, 1]
     level = check_network(network)
-    flexibility = NETWORKS[network](uniform) if level is None else np.full_like(uniform, level)
-    flexibility = flexibility.astype(dtype)
+    drawn = NETWORKS[network](uniform) if level is None else np.full_like(uniform, level)
+    flexibility = np.asarray(drawn, dtype=dtype)
     flexibility.flags.writeable = False
     return flexibility
 
 
 def check_network(network: str) -> float | None:
     """Refuse an unknown network; return F of "homogeneous:F", None for the others."""
-    if network in NETWORKS:
+    if isinstance(network, str) and network in NETWORKS:
         return None
     if not isinstance(network, str) or not network.startswith(HOMOGENEOUS):
         _checks.raise_unknown_network(network, NETWORKS)

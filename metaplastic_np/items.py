@@ -199,7 +199,8 @@ def freeze_features(items: Items, *, n_features: int, rng: np.random.Generator) 
     (3, 20, 64)
     """
     _checks.check_count("n_features", n_features)
-    n_inputs, dtype = items.train_images.shape[-1], items.train_images.dtype
+    n_inputs = items.train_images.shape[-1]
+    dtype = _checks.check_dtype("train_images", items.train_images.dtype)
     weights = _checks.check_rng(rng).standard_normal((n_inputs, n_features)) * np.sqrt(2 / n_inputs)
     weights, biases = weights.astype(dtype), np.zeros(n_features, dtype)
 

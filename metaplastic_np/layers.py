@@ -177,6 +177,7 @@ def softmax_cross_entropy_forward(
     >>> round(loss, 4)  # log 10: a network that knows nothing
     2.3026
     """
+    _checks.check_logits(logits)
     labels = _checks.check_labels("labels", labels, n_rows=len(logits), n_classes=logits.shape[1])
     # softmax(Z) = softmax(Z - c); c = max keeps every exponential in [0, 1].
     shifted = logits - logits.max(axis=1, keepdims=True)

@@ -77,11 +77,8 @@ class Metaplasticity:
         )
         _checks.check_unit_interval("flexibility", flexibility)
         _checks.check_positive("steepness", self.steepness)
-        for name, array in (("initial_weights", birth), ("flexibility", flexibility)):
-            if array.flags.writeable:
-                array = array.copy()
-                array.flags.writeable = False
-            object.__setattr__(self, name, array)
+        object.__setattr__(self, "initial_weights", _checks.freeze(birth))
+        object.__setattr__(self, "flexibility", _checks.freeze(flexibility))
 
 
 def init_metaplasticity(
@@ -131,9 +128,9 @@ def init_metaplasticity(
         _, biases = split_parameters(flexibility, network.layer_sizes)
         for bias in biases:
             bias[:] = 1
-    return Metaplasticity(
-        initial_weights=parameters.copy(), flexibility=flexibility, steepness=steepness
-    )
+    birth = parameters.copy()
+    birth.flags.writeable = flexibility.flags.writeable = False  # handed over, not copied again
+    return Metaplasticity(initial_weights=birth, flexibility=flexibility, steepness=steepness)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,9 +196,9 @@ def learn_item(
     ------
     InputError
         If shapes, dtypes or labels do not fit. Nothing has moved then.
-    NonFiniteGradientError
-        If learning diverged: the message says in which layer and at which update, and that update
-        moved no weight.
+    DivergenceError
+        If learning diverged. If a gradient is not finite the message says in which layer and at
+        which update, and that update moved no weight.
 
     Examples
     --------
@@ -225,6 +222,7 @@ def learn_item(
         "images", presentation.images, shape=(None, network.layer_sizes[0]), dtype=dtype
     )
     _checks.check_finite("images", images)
+    _checks.check_finite("parameters", parameters)
     labels = _checks.check_labels(
         "labels", presentation.labels, n_rows=len(images), n_classes=network.layer_sizes[-1]
     )
@@ -247,11 +245,14 @@ def learn_item(
         if done < planned:
             layer = _first_bad_layer(network, gradient)
             _errors.raise_non_finite_gradient(layer, done, presentation.number)
+        if not np.isfinite(parameters).all():
+            _errors.raise_diverged("the weights", presentation.number)
         if after_epoch is not None:
             after_epoch(epoch)
     return losses
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is refused, in words
 def _learn_numpy(
     network: Network,
     metaplasticity: Metaplasticity,
@@ -268,8 +269,7 @@ def _learn_numpy(
     for epoch in order:
         for start in range(0, len(epoch), settings.batch_size):
             rows = epoch[start : start + settings.batch_size]
-            with np.errstate(over="ignore", invalid="ignore"):  # refused below, in words
-                losses[update], gradient[:] = loss_and_gradient(network, images[rows], labels[rows])
+            losses[update], gradient[:] = loss_and_gradient(network, images[rows], labels[rows])
             if not np.isfinite(gradient).all():
                 return update
             if settings.refresh == "update":

@@ -111,8 +111,9 @@ class Network:
     def __post_init__(self) -> None:
         """Check that sizes and parameters fit."""
         object.__setattr__(self, "layer_sizes", _checks.check_layer_sizes(self.layer_sizes))
-        _checks.check_dtype("parameters", self.parameters.dtype)
         split_parameters(self.parameters, self.layer_sizes)
+        _checks.check_dtype("parameters", self.parameters.dtype)
+        _checks.check_writable("parameters", self.parameters)
 
     @property
     def weights(self) -> list[Array]:
@@ -339,7 +340,9 @@ def predict(network: Network, images: ArrayLike) -> NDArray[np.intp]:
     Raises
     ------
     InputError
-        If the images' shape or dtype does not fit.
+        If the images' shape or dtype does not fit, or a pixel is not finite.
+    DivergenceError
+        If the images are finite and the network's answers are not.
 
     Examples
     --------
@@ -351,7 +354,11 @@ def predict(network: Network, images: ArrayLike) -> NDArray[np.intp]:
     images = _checks.check_array(
         "images", images, shape=(None, network.layer_sizes[0]), dtype=network.parameters.dtype
     )
-    logits, _ = network_forward(network, images)
+    with np.errstate(over="ignore", invalid="ignore"):  # refused below, in words
+        logits, _ = network_forward(network, images)
+    if not np.isfinite(logits).all():
+        _checks.check_finite("images", images)
+        _errors.raise_diverged("the network's answers", None)
     return logits.argmax(axis=1)
 
 

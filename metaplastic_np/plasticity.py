@@ -89,12 +89,11 @@ def measure_plasticity(
         travelled = (stiffness * np.abs(displacement)) * steepness
         decay = np.exp(-2 * travelled)
         plasticity = np.minimum(4 * decay / ((1 + decay) * (1 + decay)), 1)
-    rigid = ~np.isfinite(stiffness)
-    plasticity[rigid] = 0
-    return plasticity
+    is_rigid = ~np.isfinite(stiffness)
+    return np.where(is_rigid, flexibility.dtype.type(0), plasticity)
 
 
-def measure_synaptic_rate(plasticity: NDArray[Any], *, learning_rate: float) -> NDArray[Any]:
+def measure_synaptic_rate(plasticity: ArrayLike, *, learning_rate: float) -> NDArray[Any]:
     r"""The per-synapse learning-rate matrix, :math:`\eta p`.
 
     Parameters
@@ -114,6 +113,7 @@ def measure_synaptic_rate(plasticity: NDArray[Any], *, learning_rate: float) -> 
     >>> measure_synaptic_rate(np.array([0.0, 0.5, 1.0]), learning_rate=0.1)
     array([0.  , 0.05, 0.1 ])
     """
+    plasticity = _checks.check_array("plasticity", plasticity)
     rate = _checks.check_scalar("learning_rate", learning_rate, dtype=plasticity.dtype)
     return rate * plasticity
 
@@ -127,7 +127,8 @@ def measure_kappa(displacement: ArrayLike, *, steepness: float) -> float:
     Parameters
     ----------
     displacement : array
-        w - w0 after the first presentation. Zeros (rigid synapses, dead inputs) do not count.
+        w - w0 of all weights, without biases, after the first presentation. Zeros (rigid
+        synapses, dead inputs) do not count.
     steepness : float
         s > 0, in 1/weight.
 
@@ -138,7 +139,7 @@ def measure_kappa(displacement: ArrayLike, *, steepness: float) -> float:
     Raises
     ------
     InputError
-        If no weight has moved.
+        If no weight has moved, or a displacement is not finite.
 
     Examples
     --------
@@ -147,7 +148,7 @@ def measure_kappa(displacement: ArrayLike, *, steepness: float) -> float:
     3.5355339059327378
     """
     steepness = _checks.check_positive("steepness", steepness)
-    moved = np.asarray(displacement, dtype=np.float64)
+    moved = _checks.check_finite("displacement", np.asarray(displacement, dtype=np.float64))
     moved = moved[moved != 0]
     if moved.size == 0:
         _checks.raise_unmoved()
@@ -181,9 +182,11 @@ def measure_drift(effort: float, *, flexibility: float) -> float:
     [0.803, 2.135, 3.334]
     """
     flexibility = _checks.check_level("flexibility", flexibility)
-    if effort == 0 or flexibility == 0:
+    if effort == 0:
         return 0.0
     effort = _checks.check_positive("effort", effort)
+    if flexibility == 0:
+        return 0.0
     stiffness = (1 - flexibility) / flexibility
     if stiffness == 0:
         return effort

@@ -216,7 +216,7 @@ def measure_serial_position_curve(recall: ArrayLike) -> Float:
     >>> measure_serial_position_curve([[0.5, 0.5], [1.0, 0.0], [0.2, 0.9]])
     array([0.2, 0.9])
     """
-    return _checks.check_recall(recall, ndim=2)[..., -1, :]
+    return _checks.check_recall("recall", recall, ndim=2)[..., -1, :]
 
 
 def measure_primacy(curve: ArrayLike) -> Float:
@@ -236,7 +236,7 @@ def measure_primacy(curve: ArrayLike) -> Float:
     >>> round(float(measure_primacy([0.9, 0.5, 0.3, 0.3, 0.7])), 2)
     0.53
     """
-    curve = _checks.check_recall(curve)
+    curve = _checks.check_recall("curve", curve)
     return curve[..., 0] - _middle(curve)
 
 
@@ -257,13 +257,13 @@ def measure_recency(curve: ArrayLike) -> Float:
     >>> round(float(measure_recency([0.9, 0.5, 0.3, 0.3, 0.7])), 2)
     0.33
     """
-    curve = _checks.check_recall(curve)
+    curve = _checks.check_recall("curve", curve)
     return curve[..., -1] - _middle(curve)
 
 
 def _middle(curve: Float) -> Float:
     """Mean over the positions whose center lies in the middle 40 %: 4 to 7 of 10."""
-    n_items = _checks.check_count("n_items", curve.shape[-1], minimum=3)
+    n_items = _checks.check_count("items of the curve", curve.shape[-1], minimum=3)
     centers = np.arange(n_items) + 0.5
     # In tenths of an item, so that 0.3 * 10 is not 3.0000000000000004.
     inside = (3 * n_items <= 10 * centers) & (10 * centers <= 7 * n_items)
@@ -288,7 +288,7 @@ def measure_forgetting(recall: ArrayLike) -> Float:
            [0. , 0.5],
            [0.8, 0. ]])
     """
-    recall = _checks.check_recall(recall, ndim=2)
+    recall = _checks.check_recall("recall", recall, ndim=2)
     return np.maximum.accumulate(recall, axis=-2) - recall
 
 
@@ -315,7 +315,7 @@ def measure_gross_memory(recall: ArrayLike, sequence: ArrayLike) -> Float:
     >>> measure_gross_memory([[0.5, 0.5], [1.0, 0.0], [0.2, 0.9]], [0, 1])
     array([0. , 1. , 1.1])
     """
-    recall = _checks.check_recall(recall, ndim=2)
+    recall = _checks.check_recall("recall", recall, ndim=2)
     n_rows, n_items = recall.shape[-2:]
     sequence = _checks.check_labels("sequence", sequence, n_rows=n_rows - 1, n_classes=n_items)
     presented = np.zeros((n_rows, n_items), dtype=bool)

@@ -7,6 +7,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
@@ -47,7 +48,7 @@ def write_atomic(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
     >>> folder.cleanup()
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{uuid4().hex}.partial")
+    partial = path.parent / f".{path.name}.{uuid4().hex}.partial"
     try:
         with partial.open("wb") as file:
             write(file)
@@ -58,7 +59,8 @@ def write_atomic(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
         _errors.raise_unwritable(path, error)
     finally:
         # A rename leaves nothing to remove; whatever else happened (Ctrl-C too) leaves no litter.
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
 
 
 def write_arrays(
@@ -133,5 +135,7 @@ def read_arrays(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, An
     except (ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, _errors.InputError):
             raise
-        _errors.raise_unreadable_file(path, f"it is damaged or not an npz file ({error})")
+        _errors.raise_unreadable_file(path, "it is damaged or not an npz file")
+    if not isinstance(header, dict):
+        _errors.raise_unreadable_file(path, "its header is not a JSON object")
     return arrays, header

@@ -9,14 +9,10 @@ thread each, and give the same bits for any number of workers.
 from __future__ import annotations
 
 import json
-import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,12 +40,17 @@ from .learning import (
     measure_displacement,
 )
 from .machine import describe_machine
-from .network import Network, copy_network, init_network
+from .network import Network, copy_network, init_network, split_parameters
 from .plasticity import measure_kappa, measure_plasticity
 from .recall import measure_confusion
 from .storage import read_arrays, write_arrays
+from .workers import one_blas_thread
 
-__all__ = ["Settings", "open_pool"]
+__all__ = ["Settings", "measure_default_steepness"]
+
+# Balanced steepness of the digits for lists of 3 to 30 items: `--steepness balance`, 10 to 20
+# trials a step.
+STEEPNESS_BY_ITEMS = {3: 18_900.0, 5: 13_900.0, 10: 12_000.0, 20: 6_800.0, 30: 5_500.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +83,9 @@ class Settings:
     epochs : int
         Epochs a presentation. Paper: 5.
     steepness : float or None
-        s, in 1/weight. It does not transfer between networks; give `kappa` instead where it was not
-        calibrated.
+        s, in 1/weight. Default, if `kappa` is not given either: balanced for the bundled digits
+        and this many items, see :func:`measure_default_steepness`; 12,000 at 10 items. It does not
+        transfer between networks: elsewhere give `kappa`, or balance it.
     kappa : float or None
         Dimensionless steepness: each trial sets s = kappa / rms(w - w0), measured after the first
         presentation of its conventional network.
@@ -121,7 +123,7 @@ class Settings:
     learning_rate: float = 0.0063
     batch_size: int = 256
     epochs: int = 5
-    steepness: float | None = 12_000.0
+    steepness: float | None = None
     kappa: float | None = None
     non_target: str = "permuted"
     refresh: str = "presentation"
@@ -130,36 +132,73 @@ class Settings:
     by_epoch: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what cannot run before anything has started."""
-        for name in ("networks", "hidden"):  # lists, where they come from JSON
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        """Refuse what cannot run before anything has started; keep plain Python values."""
+        dtype = _checks.check_dtype("dtype", self.dtype)
+        plain: dict[str, Any] = {
+            "dtype": dtype.name,
+            "n_items": _checks.check_count("n_items", self.n_items, minimum=3),
+            "networks": _checks.check_networks("networks", self.networks, check_network),
+            "hidden": _checks.check_widths("hidden", self.hidden),
+        }
         for name in ("trials", "n_train_images", "n_test_images", "batch_size", "epochs"):
-            _checks.check_count(name, getattr(self, name))
+            plain[name] = _checks.check_count(name, getattr(self, name))
         for name in ("seed", "n_features"):
-            _checks.check_count(name, getattr(self, name), minimum=0)
-        for name in ("input_scale", "learning_rate"):
-            _checks.check_positive(name, getattr(self, name))
-        _checks.check_steepness(self.steepness, self.kappa)
+            plain[name] = _checks.check_count(name, getattr(self, name), minimum=0)
+        if self.steepness is None and self.kappa is None:
+            plain["steepness"] = measure_default_steepness(plain["n_items"])
+        _checks.check_not_both("steepness", self.steepness, "kappa", self.kappa)
+        for name in ("input_scale", "learning_rate", "steepness", "kappa"):
+            value = plain.get(name, getattr(self, name))
+            if value is not None:
+                _checks.check_scalar(name, value, dtype=dtype)
+                plain[name] = float(value)
         _checks.check_choice("non_target", self.non_target, NON_TARGETS)
         _checks.check_choice("refresh", self.refresh, REFRESHES)
-        _checks.check_dtype("dtype", self.dtype)
-        _checks.check_choices("networks", self.networks, check_network)
-        _checks.check_hidden(self.hidden)
-        count_non_targets(self.n_items, self.n_train_images, non_target=self.non_target)
+        count_non_targets(plain["n_items"], plain["n_train_images"], non_target=self.non_target)
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+
+
+def measure_default_steepness(n_items: int) -> float:
+    """Steepness that balances lists of this length of the bundled digits.
+
+    Interpolated between calibrated lengths, 3 to 30 items, on logarithmic axes; longer lists take
+    that of 30. For other data, layers or rates use :func:`balance_steepness`, or kappa.
+
+    Parameters
+    ----------
+    n_items : int
+        At least 3.
+
+    Returns
+    -------
+    float
+        s, in 1/weight.
+
+    Examples
+    --------
+    >>> measure_default_steepness(10)
+    12000.0
+    """
+    n_items = _checks.check_count("n_items", n_items, minimum=3)
+    lengths, found = (np.log(list(part)) for part in zip(*STEEPNESS_BY_ITEMS.items(), strict=True))
+    return round(float(np.exp(np.interp(np.log(n_items), lengths, found))), 1)
 
 
 # --- one trial -----------------------------------------------------------------------
 
 
-def run_trial(dataset: Dataset, settings: Settings, trial: int, backend: str) -> dict[str, Any]:
-    """Present every item once to every network; return the trial's arrays by name."""
-    from threadpoolctl import threadpool_limits
-
+def run_trial(
+    dataset: Dataset, settings: Settings, trial: int, backend: str
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """One trial: its arrays by name, and where and how long it ran."""
     started = time.perf_counter()
     backend = _checks.check_backend(backend)  # loads the BLAS that is then limited to one thread
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         arrays = _learn_sequence(dataset, settings, trial, backend)
-    return {**arrays, "seconds": np.array(time.perf_counter() - started)}
+        machine = describe_machine()
+    seconds = round(time.perf_counter() - started, 3)
+    return arrays, {"backend": backend, "machine": machine, "seconds": seconds}
 
 
 def _learn_sequence(
@@ -183,7 +222,8 @@ def _learn_sequence(
         twin, "conventional", steepness=1.0, rng=np.random.default_rng(0)
     )
     twin_confusion = learn(twin, ordinary, first)
-    rms = measure_kappa(measure_displacement(twin, ordinary), steepness=1.0)
+    weights, _ = split_parameters(measure_displacement(twin, ordinary), twin.layer_sizes)
+    rms = measure_kappa(np.concatenate([layer.ravel() for layer in weights]), steepness=1.0)
     # Exactly one of the two is set.
     steepness = settings.kappa / rms if settings.kappa else cast("float", settings.steepness)
 
@@ -242,9 +282,11 @@ def _draw_scaled_items(
     scale = _checks.check_scalar(
         "input_scale", settings.input_scale, dtype=items.train_images.dtype
     )
-    return replace(
-        items, train_images=items.train_images * scale, test_images=items.test_images * scale
-    )
+    with np.errstate(over="ignore"):  # refused here, in words
+        scaled = {name: getattr(items, name) * scale for name in ("train_images", "test_images")}
+    for name, images in scaled.items():
+        _checks.check_finite(name, images)
+    return replace(items, **scaled)
 
 
 def _draw_presentations(
@@ -302,72 +344,6 @@ def _learn_and_test(
     return confusion
 
 
-# --- workers -------------------------------------------------------------------------
-
-
-def run_trials(
-    dataset: Dataset, settings: Settings, trials: list[int], backend: str, executor: Executor | None
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield number and arrays of each trial as soon as it is done, in whatever order that is."""
-    if executor is None:
-        for trial in trials:
-            yield trial, run_trial(dataset, settings, trial, backend)
-        return
-    futures = {executor.submit(run_trial, dataset, settings, t, backend): t for t in trials}
-    try:
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    except BrokenExecutor as error:
-        _errors.raise_dead_worker(error)
-    finally:
-        for future in futures:
-            future.cancel()
-
-
-@contextmanager
-def open_pool(jobs: int) -> Iterator[Executor | None]:
-    """Worker processes for the trials of an experiment.
-
-    Parameters
-    ----------
-    jobs : int
-        How many. 1 gives None: trials run in this process.
-
-    Yields
-    ------
-    concurrent.futures.Executor or None
-        Workers are started afresh, never forked, and ended at once if the block is left by an error
-        or by Ctrl-C.
-
-    Examples
-    --------
-    In a script, below ``if __name__ == "__main__":``, since workers import it::
-
-        with open_pool(2) as executor:
-            results = run_serial_position(load_digits(), Settings(), executor=executor)
-    """
-    if _checks.check_count("jobs", jobs) == 1:
-        yield None
-        return
-    others = active_children()
-    # Ctrl-C reaches workers too: they end silently, and the parent tells the user.
-    pool = ProcessPoolExecutor(
-        jobs,
-        mp_context=get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_DFL),
-    )
-    try:
-        yield pool
-        pool.shutdown()
-    except BaseException:
-        for worker in active_children():
-            if worker not in others:
-                worker.terminate()
-        pool.shutdown(cancel_futures=True)
-        raise
-
-
 # --- what a run was, and what is kept of it ------------------------------------------
 
 
@@ -384,25 +360,30 @@ def describe_run(experiment: str, dataset: Dataset, settings: Settings) -> dict[
     return json.loads(json.dumps(described))  # tuples become lists, as they will when read back
 
 
-def write_trial(folder: Path, trial: int, arrays: dict[str, Any], identity: dict[str, Any]) -> None:
-    """Put a finished trial on disk, whole."""
-    header = {**identity, "machine": describe_machine()}
-    write_arrays(_trial_path(folder, trial), arrays, header=header)
-
-
 def _trial_path(folder: Path, trial: int) -> Path:
     return folder / f"trial-{trial:04d}.npz"
 
 
-def read_trials(folder: Path, identity: dict[str, Any]) -> dict[int, dict[str, Any]]:
+def write_trial(
+    folder: Path,
+    trial: int,
+    arrays: dict[str, NDArray[Any]],
+    header: dict[str, Any],
+) -> None:
+    """Put a finished trial on disk, whole."""
+    _errors.check_output_folder(folder)
+    write_arrays(_trial_path(folder, trial), arrays, header=header)
+
+
+def read_trials(
+    folder: Path, identity: dict[str, Any]
+) -> dict[int, tuple[dict[str, NDArray[Any]], dict[str, Any]]]:
     """Finished trials in a checkpoint folder, refused if they belong to another run."""
-    trials: dict[int, dict[str, Any]] = {}
-    machines: list[dict[str, Any]] = [describe_machine()]
+    trials = {}
     for trial in range(identity["settings"]["trials"]):
         path = _trial_path(folder, trial)
         if path.exists():
-            trials[trial], header = read_arrays(path)
+            arrays, header = read_arrays(path)
             _errors.check_same_run(path, header, identity)
-            machines.append(header.get("machine", {}))
-    _errors.warn_other_machines(folder, machines)
+            trials[trial] = arrays, header
     return trials

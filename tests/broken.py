@@ -18,7 +18,7 @@ BREAKS = [
     ("plasticity", "np.abs(displacement)", "displacement", "plasticity", "even_in_displacement"),
     ("plasticity", "4 * decay / (", "4.1 * decay / (", "plasticity", "equals_one_minus"),
     ("plasticity", "np.minimum(4", "np.maximum(4", "plasticity", "between_0_and_1"),
-    ("plasticity", ", 1)\n    rigid", ", 9)\n    rigid", "plasticity", "never_exceeds_1"),
+    ("plasticity", ", 1)\n    is_rigid", ", 9)\n    is_rigid", "plasticity", "never_exceeds_1"),
     (
         "plasticity",
         "(1 - flexibility) / f",
@@ -26,7 +26,7 @@ BREAKS = [
         "plasticity",
         "plastic_for_ever",
     ),
-    ("plasticity", "plasticity[rigid] = 0", "pass", "plasticity", "rigid"),
+    ("plasticity", "np.where(is_rigid, ", "np.where(is_rigid & False, ", "plasticity", "rigid"),
     ("plasticity", ") * steepness\n", ") / steepness\n", "plasticity", "falls_with_steepness"),
     ("plasticity", "np.exp(-2 * t", "np.exp(2 * t", "plasticity", "falls_with_distance"),
     ("plasticity", "middle / 2 + np.sinh", "middle + np.sinh", "plasticity", "drift"),
@@ -87,7 +87,7 @@ BREAKS = [
         "numpy",
     ),
     ("learning", "if not np.isfinite(gradient).all():", "if False:", "learning", "not_finite"),
-    ("learning", "array = array.copy()", "array = array.view()", "learning", "own_copy"),
+    ("_checks", "array = array.copy()\n", "array = array.view()\n", "learning", "own_copy"),
     (
         "learning",
         "            bias[:] = 1\n",
@@ -151,16 +151,10 @@ BREAKS = [
         "experiments",
         "any_number_of_workers",
     ),
-    ("trials", "threadpool_limits(1,", "threadpool_limits(2,", "experiments", "one_blas_thread"),
+    ("workers", "threadpool_limits(1,", "threadpool_limits(2,", "experiments", "one_blas_thread"),
     ("trials", "(plasticity == 1).all()", "True", "experiments", "rigid_network_does_not_share"),
     ("experiments", "if difference < 0 else", "if difference > 0 else", "experiments", "balance"),
-    (
-        "storage",
-        "partial.replace(path)",
-        "path.write_bytes(partial.read_bytes())",
-        "cli storage",
-        "litter",
-    ),
+    ("storage", "partial.unlink()", "pass", "storage", "litter"),
 ]
 
 
@@ -200,7 +194,7 @@ def main():
         if word not in " ".join(row):
             continue
         failed = try_break(*row)
-        noticed = any(law in test or law == "numba" for test in failed)
+        noticed = any(law in test for test in failed)
         unnoticed += not noticed
         change = f"{file}: {old.strip()!r} -> {new.strip()!r}"
         print("noticed " if noticed else "MISSED  ", change, *failed[:2], sep="  ", flush=True)

@@ -100,7 +100,8 @@ def test_equal_settings_replace_other_settings_are_refused(capsys):
     before = Path("results/serial-position.npz").read_bytes()
     status, out, err = run("--seed", "1", capsys=capsys)
     assert (status, out) == (1, "")
-    assert err.startswith("metaplastic-np: results/serial-position.npz belongs to a run with other")
+    path = Path("results/serial-position.npz")
+    assert err.startswith(f"metaplastic-np: {path} belongs to a run with other settings")
     assert err.count("\n") == 1
     assert Path("results/serial-position.npz").read_bytes() == before
 
@@ -135,14 +136,17 @@ def test_wrong_usage_is_one_line_writes_nothing_and_exits_2(arguments, message, 
     status, out, err = run(*arguments, capsys=capsys)
     assert (status, out) == (2, "")
     assert message in err
-    assert err.splitlines()[-1].startswith("metaplastic-np")
+    assert err.startswith("metaplastic-np: ")
+    assert err.count("\n") == 1
     assert not Path("results").exists()
 
 
 @pytest.mark.parametrize("arguments", [[], ["walk"], ["run"], ["run", "everything"]])
 def test_no_or_unknown_commands_exit_2(arguments, capsys):
     assert cli.main(arguments) == 2
-    assert "usage:" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "--help)" in err
 
 
 def test_help_exits_0(capsys):
@@ -154,7 +158,7 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_exits_1(capsys):
     Path("file").write_text("in the way")
     status, out, err = run("--out", "file/results", capsys=capsys)
     assert (status, out) == (1, "")
-    assert err.startswith("metaplastic-np: cannot write to file/results: ")
+    assert err.startswith(f"metaplastic-np: cannot write to {Path('file/results')}: ")
     assert err.count("\n") == 1
 
 
@@ -162,7 +166,7 @@ def test_divergence_exits_1_and_keeps_no_result(capsys):
     status, out, err = run("--learning-rate", "1e30", capsys=capsys)
     assert (status, out) == (1, "")
     assert "is not finite at update" in err
-    assert not list(Path("results").glob("*.npz"))
+    assert not list(Path("results").iterdir())
 
 
 def test_a_bug_is_one_line_too_unless_debugging(capsys, monkeypatch):
@@ -226,7 +230,8 @@ def test_ctrl_c_keeps_finished_trials_exits_130_and_resume_goes_on(capsys, monke
     capsys.readouterr()
     assert cli.main([*whole, "--out", "cut"]) == 130
     err = capsys.readouterr().err
-    assert "2 of 3 trials are kept in cut/serial-position.trials; add --resume" in err
+    kept = Path("cut/serial-position.trials")
+    assert f"2 of 3 trials are kept in {kept}; add --resume" in err
     assert len(list(Path("cut/serial-position.trials").iterdir())) == 2
 
     monkeypatch.setattr(cli, "run_serial_position", write)
@@ -266,33 +271,97 @@ def ends_soon(group):
     return False
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_real_sigint_ends_the_process_and_its_workers(jobs):
+PROGRAM = (
     # A shell's background job ignores SIGINT, and so would its children: ask for it again.
-    program = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from metaplastic_np.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    command = [sys.executable, "-c", program, *QUICK, "--trials", "5000", "--jobs", jobs]
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from metaplastic_np.cli import main; sys.exit(main(sys.argv[1:]))"
+)
+
+
+def interrupt(*arguments, when):
+    """Start a run, send its process group a Ctrl-C as a terminal does, and see how it ends."""
+    command = [sys.executable, "-c", PROGRAM, *QUICK, "--trials", "5000", *arguments]
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         try:
-            folder = Path("results/serial-position.trials")
-            deadline = time.monotonic() + 60
-            while len(list(folder.glob("*.npz"))) < 2 and time.monotonic() < deadline:
-                time.sleep(0.05)
-            process.send_signal(signal.SIGINT)
+            when()
+            os.killpg(process.pid, signal.SIGINT)
             _, err = process.communicate(timeout=30)
         finally:
             process.kill()
     assert process.returncode == 130
+    assert ends_soon(process.pid), "a worker outlived the program"
     assert "Traceback" not in err
     assert "stopped by Ctrl-C" in err
-    assert len(list(folder.glob("trial-*.npz"))) >= 2
-    assert not list(folder.glob(".*"))
-    assert ends_soon(process.pid), "a worker outlived the program"
+    assert all(line.startswith("metaplastic-np: ") for line in err.splitlines())
+
+
+FOLDER = Path("results/serial-position.trials")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups with SIGINT")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_real_ctrl_c_ends_the_process_and_its_workers_and_keeps_trials(jobs):
+    def two_trials_are_there():
+        deadline = time.monotonic() + 60
+        while len(list(FOLDER.glob("*.npz"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    interrupt("--jobs", jobs, when=two_trials_are_there)
+    assert len(list(FOLDER.glob("trial-*.npz"))) >= 2
+    assert not list(FOLDER.glob(".*"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups with SIGINT")
+@pytest.mark.parametrize("after", [0.2, 0.5, 0.8])
+def test_ctrl_c_while_workers_start_is_silent_too(after):
+    def workers_start():
+        deadline = time.monotonic() + 60
+        while not Path("results").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(after)
+
+    interrupt("--jobs", "2", when=workers_start)
+
+
+def test_a_worker_that_dies_exits_1_and_tells_what_is_kept(capsys, monkeypatch):
+    real = cli.run_serial_position
+
+    def dying(*arguments, **options):
+        real(*arguments, **options)
+        raise mp.WorkerError("a worker process died")
+
+    monkeypatch.setattr(cli, "run_serial_position", dying)
+    status, _, err = run(capsys=capsys)
+    assert status == 1
+    assert "2 of 2 trials are kept in" in err
+    assert "a worker process died" in err
+
+
+def test_a_damaged_trial_stops_a_resume_and_nothing_else(capsys):
+    FOLDER.mkdir(parents=True)
+    (FOLDER / "trial-0000.npz").write_bytes(b"torn")
+    status, _, err = run("--resume", capsys=capsys)
+    assert status == 2
+    assert "trial-0000.npz: it is damaged or not an npz file" in err
+    assert run(capsys=capsys)[0] == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes close otherwise there")
+def test_a_reader_that_goes_away_is_no_traceback():
+    reader, writer = os.pipe()
+    os.close(reader)
+    found = subprocess.run(
+        [sys.executable, "-m", "metaplastic_np", "info"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+    )
+    os.close(writer)
+    assert (found.returncode, found.stderr) == (1, "")
 
 
 def test_the_module_runs_as_a_program():

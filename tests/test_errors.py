@@ -12,6 +12,11 @@ RNG = np.random.default_rng(0)
 F = np.array([0.5, 0.5])
 
 
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
 def dataset(**changes):
     arrays = {
         "train_images": np.zeros((6, 4, 4)),
@@ -93,9 +98,29 @@ CASES = {
         lambda: mp.measure_synaptic_rate(F, learning_rate=-1),
         "`learning_rate` must be a finite number above 0; got -1",
     ),
+    "plasticity of integers": (
+        lambda: mp.measure_synaptic_rate([1, 0], learning_rate=0.1),
+        "`plasticity` must hold float32 or float64 numbers; got int64",
+    ),
+    "kappa of NaN": (
+        lambda: mp.measure_kappa([np.nan, 1.0], steepness=1.0),
+        r"`displacement` must be finite; got nan at \(0\)",
+    ),
+    "no dtype": (
+        lambda: mp.draw_flexibility("hybrid", 3, rng=RNG, dtype=None),
+        "`dtype` must be float32 or float64; got None",
+    ),
+    "a list for a network's name": (
+        lambda: mp.draw_flexibility(["hybrid"], 3, rng=RNG),
+        r"`networks` must name .*; got \['hybrid'\]",
+    ),
+    "a word for an effort": (
+        lambda: mp.measure_drift("abc", flexibility=0.0),
+        "`effort` must be a finite number above 0; got 'abc'",
+    ),
     "kappa of a newborn": (
         lambda: mp.measure_kappa(np.zeros(3), steepness=1.0),
-        "`network` must have moved since birth",
+        "`displacement` must not be 0 everywhere: nothing has moved since birth",
     ),
     "homogeneous above 1": (
         lambda: mp.draw_flexibility("homogeneous:1.5", 3, rng=RNG),
@@ -140,7 +165,7 @@ CASES = {
     ),
     "parameters that do not fit": (
         lambda: mp.Network(layer_sizes=(4, 2), parameters=np.zeros(9)),
-        r"`parameters` must be a contiguous vector of 10 numbers; got \(9,\)",
+        r"`parameters` must be an array of shape \(10,\); got \(9,\)",
     ),
     "dense shapes": (
         lambda: mp.dense_forward(np.zeros((1, 3)), np.zeros((2, 2)), np.zeros(2)),
@@ -153,6 +178,26 @@ CASES = {
     "images of another dtype": (
         lambda: mp.predict(make_world(0).network, np.zeros((2, 6), np.float32)),
         "`images` must be float64 like the arrays it is used with; got float32",
+    ),
+    "NaN in an image to answer": (
+        lambda: mp.predict(make_world(0).network, np.full((1, 6), np.nan)),
+        r"`images` must be finite; got nan at \(0, 0\)",
+    ),
+    "a batch without images": (
+        lambda: mp.loss_and_gradient(make_world(0).network, np.zeros((0, 6)), np.zeros(0, int)),
+        r"`logits` must have shape \(n, n_classes\) with at least one image; got \(0, 3\)",
+    ),
+    "parameters that are a list": (
+        lambda: mp.Network(layer_sizes=(4, 2), parameters=[0.0] * 10),
+        r"`parameters` must be an array of shape \(10,\)",
+    ),
+    "parameters that are strided": (
+        lambda: mp.Network(layer_sizes=(4, 2), parameters=np.zeros(20)[::2]),
+        "`parameters` must be contiguous; got a strided view",
+    ),
+    "parameters that cannot be written": (
+        lambda: mp.Network(layer_sizes=(4, 2), parameters=read_only(np.zeros(10))),
+        "`parameters` must be writable; got a read-only array",
     ),
     "gradient of another shape": (
         lambda: mp.sgd_step_inplace(make_world(0).network, np.zeros(3), learning_rate=1.0),
@@ -329,15 +374,11 @@ CASES = {
     ),
     # settings of experiments
     "both steepness and kappa": (
-        lambda: mp.Settings(kappa=7.5),
+        lambda: mp.Settings(steepness=1.0, kappa=7.5),
         "give either `steepness` or `kappa`, the other None; got 1.* and 7.5",
     ),
-    "neither steepness nor kappa": (
-        lambda: mp.Settings(steepness=None),
-        "give either `steepness` or `kappa`, the other None; got None and None",
-    ),
     "kappa 0": (
-        lambda: mp.Settings(steepness=None, kappa=0.0),
+        lambda: mp.Settings(kappa=0.0),
         "`kappa` must be a finite number above 0; got 0.0",
     ),
     "no networks": (
@@ -364,6 +405,45 @@ CASES = {
         lambda: mp.open_pool(True).__enter__(),
         "`jobs` must be a whole number, at least 1; got True",
     ),
+    "a name for a sequence of networks": (
+        lambda: mp.Settings(networks="hybrid"),
+        "`networks` must be a sequence of names; got 'hybrid'",
+    ),
+    "a number for hidden layers": (
+        lambda: mp.Settings(hidden=256),
+        "`hidden` must list whole numbers; got 256",
+    ),
+    "two items even without non-targets": (
+        lambda: mp.Settings(n_items=2, non_target="none"),
+        "`n_items` must be a whole number, at least 3; got 2",
+    ),
+    "a steepness that float32 cannot hold": (
+        lambda: mp.Settings(steepness=1e39),
+        r"`steepness` must be finite and above 0 in float32; got 1e\+39",
+    ),
+    "a learning rate that float32 cannot hold": (
+        lambda: mp.Settings(learning_rate=1e-46),
+        "`learning_rate` must be finite and above 0 in float32; got 1e-46",
+    ),
+    "a steepness for a list of two": (
+        lambda: mp.measure_default_steepness(2),
+        "`n_items` must be a whole number, at least 3; got 2",
+    ),
+    "a dataset's name for a dataset": (
+        lambda: mp.run_serial_position("digits", mp.Settings()),
+        "`dataset` must be a Dataset, as load_dataset makes; got 'digits'",
+    ),
+    "a class with too few images": (
+        lambda: mp.run_serial_position(dataset(), mp.Settings(n_items=3, n_train_images=3)),
+        "`n_train_images` must be at most 2, the images item 0 has; got 3",
+    ),
+    "images that overflow": (
+        lambda: mp.run_serial_position(
+            dataset(train_images=np.full((6, 4, 4), 1e38)),
+            mp.Settings(n_items=3, n_train_images=2, n_test_images=1, n_features=0),
+        ),
+        r"`train_images` must be finite; got inf at \(0, 0, 0\)",
+    ),
     # measures
     "confusion of shares": (
         lambda: mp.measure_recall([[0.5, 0.5], [0.5, 0.5]]),
@@ -383,11 +463,11 @@ CASES = {
     ),
     "recall above 1": (
         lambda: mp.measure_primacy([0.5, 1.5, 0.5]),
-        r"`recall` must lie in \[0, 1\]; got 1.5 at \(1\)",
+        r"`curve` must lie in \[0, 1\]; got 1.5 at \(1\)",
     ),
     "primacy of two items": (
         lambda: mp.measure_primacy([0.5, 0.5]),
-        "`n_items` must be a whole number, at least 3; got 2",
+        "`items of the curve` must be a whole number, at least 3; got 2",
     ),
     "gross memory of a short sequence": (
         lambda: mp.measure_gross_memory(np.zeros((3, 2)), [0]),
@@ -407,6 +487,22 @@ def test_bad_input_gets_one_clear_line(case):
         call()
     assert "\n" not in str(caught.value)
     assert "{" not in str(caught.value)  # no unfilled braces
+
+
+def test_parameters_that_are_not_finite_are_refused():
+    world = make_world(0)
+    world.network.parameters[3] = np.nan
+    with pytest.raises(mp.InputError, match=r"`parameters` must be finite; got nan at \(3\)"):
+        mp.learn_item(
+            world.network, world.metaplasticity, world.presentations[0], settings=world.settings
+        )
+
+
+def test_finite_images_with_answers_that_are_not_finite_are_divergence():
+    network = make_world(0).network
+    network.parameters[:] = 1e200
+    with pytest.raises(mp.DivergenceError, match="the network's answers are not finite"):
+        mp.predict(network, np.full((1, 6), 1e200))
 
 
 def test_an_input_error_is_a_value_error():

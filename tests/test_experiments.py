@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import metaplastic_np as mp
-from metaplastic_np import experiments, trials
+from metaplastic_np import experiments, trials, workers
 
 SMALL = mp.Settings(
     n_items=4,
@@ -130,7 +130,7 @@ def test_learning_is_limited_to_one_blas_thread(digits, monkeypatch):
 
     monkeypatch.setattr(trials, "learn_item", spy)
     mp.run_serial_position(digits, replace(SMALL, trials=1), backend="numpy")
-    assert set(seen) == {1}
+    assert set(seen) <= {1}  # no library at all where NumPy uses Apple's
 
 
 @pytest.mark.parametrize("option", ["non_target", "refresh", "modulate_biases", "dtype"])
@@ -206,8 +206,8 @@ def test_finished_trials_are_on_disk_and_not_run_again(digits, results, tmp_path
         mp.run_serial_position(digits, SMALL, backend="numpy", checkpoint=tmp_path, on_trial=stop)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["trial-0000.npz", "trial-0001.npz"]
     ran = []
-    run_trial = trials.run_trial
-    monkeypatch.setattr(trials, "run_trial", lambda *a: ran.append(a[2]) or run_trial(*a))
+    run_trial = experiments.run_trial
+    monkeypatch.setattr(experiments, "run_trial", lambda *a: ran.append(a[2]) or run_trial(*a))
     resumed = mp.run_serial_position(digits, SMALL, backend="numpy", checkpoint=tmp_path)
     assert ran == [2]
     assert same_bits(resumed, results)
@@ -231,9 +231,19 @@ def test_trials_of_another_machine_are_kept_with_a_warning(digits, results, tmp_
     arrays, header = mp.read_arrays(path)
     header["machine"]["numpy"] = "1.0"
     mp.write_arrays(path, arrays, header=header)
-    with pytest.warns(RuntimeWarning, match="holds trials of another machine or other versions"):
+    with pytest.warns(RuntimeWarning, match="run on another machine, backend or version"):
         found = mp.run_serial_position(digits, SMALL, backend="numpy", checkpoint=tmp_path)
     assert same_bits(found, results)
+
+
+def test_a_resume_with_another_backend_is_told(digits, tmp_path):
+    one = replace(SMALL, trials=2)
+    mp.run_serial_position(digits, one, backend="numpy", checkpoint=str(tmp_path))
+    path = tmp_path / "trial-0001.npz"
+    arrays, header = mp.read_arrays(path)
+    mp.write_arrays(path, arrays, header={**header, "backend": "numba"})
+    with pytest.warns(RuntimeWarning, match="another machine, backend or version"):
+        mp.run_serial_position(digits, one, backend="numpy", checkpoint=str(tmp_path))
 
 
 def test_a_damaged_trial_is_named(digits, tmp_path):
@@ -265,9 +275,51 @@ def test_a_worker_that_dies_leaves_finished_trials_and_a_clear_line(digits, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["trial-0000.npz"]
 
 
+def test_a_pool_that_is_broken_already_is_told(digits):
+    with ProcessPoolExecutor(1) as executor:
+        executor.submit(os._exit, 1).exception()
+        with pytest.raises(mp.WorkerError, match="a worker process died"):
+            mp.run_serial_position(digits, SMALL, backend="numpy", executor=executor)
+
+
+def test_the_limit_of_blas_threads_ends_with_the_last_user():
+    from threadpoolctl import threadpool_info
+
+    def threads():
+        return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
+
+    before = threads()
+    first, second = workers.one_blas_thread(), workers.one_blas_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)  # as overlapping threads do: first in, first out
+    assert threads() <= {1}
+    second.__exit__(None, None, None)
+    assert threads() == before
+
+
+def test_settings_become_plain_values_that_json_holds():
+    settings = replace(
+        SMALL,
+        n_items=np.int64(5),
+        dtype=np.float64,
+        learning_rate=np.float32(0.25),
+        hidden=list(np.array([8, 8])),
+    )
+    assert settings == replace(SMALL, n_items=5, dtype="float64", learning_rate=0.25, hidden=(8, 8))
+    json.dumps(trials.describe_run("any", mp.load_digits(), settings))
+
+
+def test_balance_takes_settings_made_with_kappa(digits):
+    settings = replace(
+        SMALL, n_train_images=100, learning_rate=0.05, epochs=5, steepness=None, kappa=7.5
+    )
+    assert mp.balance_steepness(digits, settings, trials=1, backend="numpy") > 0
+
+
 def test_divergence_is_told_with_its_presentation(digits):
     wild = replace(SMALL, learning_rate=1e20)
-    with pytest.raises(mp.NonFiniteGradientError, match=r"of presentation \d"):
+    with pytest.raises(mp.DivergenceError, match=r"of presentation \d"):
         mp.run_serial_position(digits, wild, backend="numpy")
 
 

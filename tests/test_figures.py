@@ -22,7 +22,7 @@ def results():
 
 
 def test_curves_are_the_means_over_trials_counted_from_1(results):
-    axes = mp.draw_serial_position(results).axes[0]
+    axes = mp.make_serial_position_figure(results).axes[0]
     lines = {line.get_label(): line for line in axes.get_lines()}
     for network, trials in zip(results.settings.networks, results.recall, strict=True):
         line = lines[network]
@@ -32,7 +32,7 @@ def test_curves_are_the_means_over_trials_counted_from_1(results):
 
 
 def test_the_matrix_shows_every_presentation(results):
-    figure = mp.draw_serial_position(results)
+    figure = mp.make_serial_position_figure(results)
     panel = figure.axes[1]
     np.testing.assert_allclose(
         panel.get_images()[0].get_array(), results.recall[0].mean(axis=0)[1:]
@@ -42,7 +42,7 @@ def test_the_matrix_shows_every_presentation(results):
 def test_one_trial_is_drawn_without_an_interval():
     settings = mp.Settings(n_items=3, trials=1, n_train_images=20, n_features=8, hidden=(4,))
     one = mp.run_serial_position(mp.load_digits(), settings, backend="numpy")
-    assert "one trial" in mp.draw_serial_position(one).subfigs[0].get_suptitle()
+    assert "one trial" in mp.make_serial_position_figure(one).subfigs[0].get_suptitle()
 
 
 def test_each_network_has_its_own_color_marker_and_line():
@@ -53,7 +53,7 @@ def test_each_network_has_its_own_color_marker_and_line():
 
 def test_pictures_are_the_same_bytes_each_time(results, tmp_path):
     for name in ("one", "two"):
-        files = mp.save_figure(mp.draw_serial_position(results), tmp_path / name)
+        files = mp.save_figure(mp.make_serial_position_figure(results), tmp_path / name)
         assert [file.suffix for file in files] == [".png", ".svg"]
     for ending in ("png", "svg"):
         one, two = ((tmp_path / f"{name}.{ending}").read_bytes() for name in ("one", "two"))

@@ -66,6 +66,15 @@ def test_pixels_lie_between_0_and_1(digits):
         assert images.max() == 1
 
 
+def test_a_dataset_keeps_its_own_copy_of_arrays_that_can_be_written():
+    images, labels = np.zeros((2, 3)), np.arange(2)
+    own = Dataset(
+        name="own", train_images=images, train_labels=labels, test_images=images, test_labels=labels
+    )
+    images[:] = np.nan
+    assert not own.train_images.any()
+
+
 def test_items_are_the_45_pairs_of_different_digits(digits):
     pairs = digits.item_classes
     assert len(set(pairs)) == len(pairs) == 45

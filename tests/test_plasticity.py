@@ -168,3 +168,10 @@ def test_rounding_never_exceeds_1_near_birth(dtype):
     displacement = np.geomspace(1e-9, 1e-2, 200_001).astype(dtype)
     found = measure_plasticity(np.full_like(displacement, 0.5), displacement, steepness=1.0)
     assert found.max() <= 1
+
+
+def test_numbers_are_arrays_of_no_axes():
+    assert measure_plasticity(np.float64(0.5), np.float64(1.0), steepness=1.0) == pytest.approx(
+        0.41997434
+    )
+    assert measure_plasticity(np.float32(0), np.float32(1), steepness=1.0) == 0

@@ -80,6 +80,19 @@ def test_nothing_is_unpickled(tmp_path):
         mp.read_arrays(tmp_path / "plain.npy")
 
 
+def test_names_that_no_file_can_have_are_refused_in_words(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for path in (tmp_path / "file" / "x.npz", tmp_path / ("x" * 300)):
+        with pytest.raises(mp.OutputError, match="cannot write to"):
+            mp.write_arrays(path, {}, header={})
+
+
+def test_a_header_that_is_no_object_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", header=np.array("[1, 2]"))
+    with pytest.raises(mp.InputError, match="its header is not a JSON object"):
+        mp.read_arrays(tmp_path / "a.npz")
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(mp.InputError, match=r"cannot read .*none.npz: No such file"):
         mp.load_network(tmp_path / "none.npz")
