@@ -73,11 +73,11 @@ class Settings:
         Width of the frozen random layer, 0 for none. Paper: AlexNet up to pool5, 9,216.
     input_scale : float
         Factor on the inputs. They are scaled up, and the rate down, so that biases, which are not
-        modulated, move little beside the weights.
+        modulated, move little beside the weights. Calibrated on the digits, see docs/settings.md.
     hidden : tuple of int
         Units in the hidden layers of the head. Paper: 4096, 4096.
     learning_rate : float
-        Paper: 1e-4, for its own features and counts.
+        Paper: 1e-4, for its own features and counts. Calibrated like `input_scale`.
     batch_size : int
         Paper: 1024.
     epochs : int

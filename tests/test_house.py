@@ -117,4 +117,8 @@ def test_a_kernel_cache_that_cannot_be_written_is_one_warning():
 @pytest.mark.parametrize("path", sorted((ROOT / "tutorials").glob("*.py")), ids=lambda p: p.stem)
 def test_every_tutorial_runs_without_a_warning(path, monkeypatch, tmp_path):
     monkeypatch.setenv("MPLBACKEND", "agg")
-    subprocess.run([sys.executable, "-W", "error", path], check=True, cwd=tmp_path)
+    subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", "-W", "error::UserWarning", path],
+        check=True,
+        cwd=tmp_path,
+    )
