@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from naive import naive_plasticity
 from scipy.integrate import quad
@@ -70,11 +70,9 @@ def test_plasticity_rises_with_flexibility(one, other, displacement, steepness):
     )
 
 
-@given(st.floats(0.2, 0.9), st.floats(-0.1, 0.1), st.floats(0.5, 50))
+@given(st.floats(0.2, 0.9), st.floats(0.01, 0.1), st.floats(1, 50))
 def test_plasticity_changes_with_each_of_its_arguments(flexibility, displacement, steepness):
-    assume(abs(displacement) > 1e-3)
     here = plasticity(flexibility, displacement, steepness)
-    assume(1e-9 < here < 1 - 1e-9)
     assert plasticity(flexibility, 1.5 * displacement, steepness) < here
     assert plasticity(flexibility, displacement, 1.5 * steepness) < here
     assert plasticity(flexibility + 0.05, displacement, steepness) > here
