@@ -6,8 +6,6 @@ from worlds import make_world
 
 import metaplastic_np as mp
 
-pytestmark = pytest.mark.core
-
 RNG = np.random.default_rng(0)
 F = np.array([0.5, 0.5])
 

@@ -387,7 +387,6 @@ def test_a_file_of_another_kind_or_schema_is_refused(results, tmp_path):
 # --- the effect itself ---------------------------------------------------------------
 
 
-@pytest.mark.numba
 def test_conventional_networks_keep_the_last_item_stable_the_first_hybrid_both(digits):
     """The paper's picture, in means over 6 trials of the defaults, on a calibration seed."""
     settings = mp.Settings(trials=6, seed=mp.CALIBRATION_SEED, by_epoch=False)

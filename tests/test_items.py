@@ -18,8 +18,6 @@ from metaplastic_np import (
     measure_digest,
 )
 
-pytestmark = pytest.mark.core
-
 
 @pytest.fixture(scope="module")
 def digits():

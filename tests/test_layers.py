@@ -19,8 +19,6 @@ from metaplastic_np import (
 )
 from metaplastic_np.network import Network
 
-pytestmark = pytest.mark.core
-
 TOLERANCE = 1e-5
 
 

@@ -37,8 +37,6 @@ from metaplastic_np import (
     split_parameters,
 )
 
-pytestmark = pytest.mark.core
-
 
 def learn(world, backend, **options):
     """Learn all presentations of a world; return the losses."""

@@ -15,8 +15,6 @@ STEEPNESS = st.floats(1e-30, 1e30)
 # Rounding of the closed form, a few units in the last place of values up to 1.
 ROUNDING = 1e-14
 
-pytestmark = pytest.mark.core
-
 
 def plasticity(flexibility, displacement, steepness, dtype=np.float64):
     found = measure_plasticity(

@@ -26,8 +26,6 @@ from metaplastic_np import (
     predict,
 )
 
-pytestmark = pytest.mark.core
-
 RECALL = arrays(float, (4, 6), elements=st.floats(0, 1))
 
 

@@ -7,8 +7,6 @@ import pytest
 
 import metaplastic_np as mp
 
-pytestmark = pytest.mark.core
-
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
     path = tmp_path / "result.npz"
