@@ -86,8 +86,7 @@ def _guarded(options: argparse.Namespace) -> int:
         sys.stdout.flush()  # a reader that went away is met here, not at exit
         return status
     except KeyboardInterrupt:
-        _complain("stopped by Ctrl-C")
-        return 130
+        return _stopped()
     except _errors.InputError as error:
         _complain(str(error))
         return 2
@@ -98,6 +97,8 @@ def _guarded(options: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:  # a bug is ours, and still one line
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Python wraps one inside an import
+            return _stopped()
         if os.environ.get("METAPLASTIC_NP_DEBUG"):
             raise
         _complain(
@@ -105,6 +106,11 @@ def _guarded(options: argparse.Namespace) -> int:
             "(METAPLASTIC_NP_DEBUG=1 shows where; please report it)"
         )
         return 1
+
+
+def _stopped() -> int:
+    _complain("stopped by Ctrl-C")
+    return 130
 
 
 def _complain(message: str) -> None:

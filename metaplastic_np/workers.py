@@ -7,9 +7,10 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from . import _checks, _errors
@@ -72,19 +73,28 @@ def _start_worker() -> None:
 
 
 @contextmanager
-def _blocked_interrupt() -> Iterator[None]:
-    """Hold Ctrl-C back, here and in processes started meanwhile, which inherit the mask for good.
+def _deferred_interrupt() -> Iterator[None]:
+    """Put off a Ctrl-C until the block is left, and keep it from processes started inside.
 
-    A worker ignores Ctrl-C once :func:`_start_worker` has run, half a second after its start.
+    Raised in the middle of a submit it would leave locks that the pool waits for. A started process
+    inherits the signal mask for good; :func:`_start_worker` comes half a second too late.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python raises KeyboardInterrupt in the main thread only
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    received: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
+    has_masks = hasattr(signal, "pthread_sigmask")  # not on Windows
+    if has_masks:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if has_masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, signal.SIG_DFL if handler is None else handler)
+        if received:
+            signal.raise_signal(signal.SIGINT)
 
 
 def run_jobs(
@@ -96,11 +106,16 @@ def run_jobs(
             yield these, function(*these)
         return
     futures: dict[Any, tuple[Any, ...]] = {}
+    # Not as_completed, which a Ctrl-C may leave with the lock of a future that a pool waits for.
+    done: SimpleQueue[Any] = SimpleQueue()
     try:
-        with _blocked_interrupt():
+        with _deferred_interrupt():
             for these in arguments:
-                futures[executor.submit(function, *these)] = these
-        for future in as_completed(futures):
+                future = executor.submit(function, *these)
+                futures[future] = these
+                future.add_done_callback(done.put)
+        for _ in range(len(futures)):
+            future = _get(done)
             yield futures[future], future.result()
     except BrokenExecutor as error:
         _errors.raise_dead_worker(error)
@@ -109,6 +124,13 @@ def run_jobs(
         for future in futures:
             future.cancel()
         raise
+
+
+def _get(queue: SimpleQueue[Any]) -> Any:
+    """Wait for an item; in short waits, since Windows lets no Ctrl-C through a long one."""
+    while True:
+        with suppress(Empty):
+            return queue.get(timeout=0.5)
 
 
 class _BlasLimit:

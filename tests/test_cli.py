@@ -184,6 +184,15 @@ def test_a_bug_is_one_line_too_unless_debugging(capsys, monkeypatch):
         run(capsys=capsys)
 
 
+def test_ctrl_c_inside_an_import_is_still_ctrl_c(capsys, monkeypatch):
+    def wrapped(*_, **__):
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr(cli, "run_serial_position", wrapped)
+    status, _, err = run(capsys=capsys)
+    assert (status, err) == (130, "metaplastic-np: stopped by Ctrl-C\n")
+
+
 def test_warnings_are_one_line(capsys, monkeypatch):
     import warnings
 
