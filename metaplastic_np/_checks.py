@@ -202,7 +202,8 @@ def check_labels(name: str, labels: ArrayLike, *, n_rows: int, n_classes: int) -
     bad = (found < 0) | (found >= n_classes)
     if bad.any():
         index = _first_index(bad)
-        _expected(name, f"lie in 0..{n_classes - 1}", found[index], _where(index))
+        bounds = "not be negative" if found[index] < 0 else f"lie in 0..{n_classes - 1}"
+        _expected(name, bounds, found[index], _where(index))
     return np.ascontiguousarray(found, dtype=np.intp)
 
 
@@ -347,6 +348,7 @@ def check_images(name: str, images: ArrayLike) -> NDArray[Any]:
 
 def check_classes(train_labels: NDArray[Any], test_labels: NDArray[Any]) -> None:
     """At least two classes, counted from 0 without a gap, each with images of both parts."""
+    owner = "train_labels" if train_labels.max() >= test_labels.max() else "test_labels"
     highest = int(max(train_labels.max(), test_labels.max()))
     if highest == 0:
         raise InputError("`train_labels` must hold at least two classes; got one")
@@ -357,7 +359,8 @@ def check_classes(train_labels: NDArray[Any], test_labels: NDArray[Any]) -> None
         missing = int(gaps[0]) if len(gaps) else len(present)
         if missing <= highest:
             raise InputError(
-                f"`{name}` must hold every class from 0 to {highest}; class {missing} has no image"
+                f"`{name}` must hold every class from 0 to {highest}, the highest of `{owner}`; "
+                f"class {missing} has no image"
             )
 
 
@@ -394,7 +397,7 @@ def check_logits(logits: NDArray[Any]) -> NDArray[Any]:
 def check_dataset(dataset: object, kind: type) -> None:
     """A Dataset, not its name."""
     if not isinstance(dataset, kind):
-        _expected("dataset", "be a Dataset, as load_dataset makes", repr(dataset))
+        _expected("dataset", "be a Dataset, as load_dataset makes", type(dataset).__name__)
 
 
 def freeze(array: NDArray[Any]) -> NDArray[Any]:

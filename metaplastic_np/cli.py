@@ -144,12 +144,15 @@ def _parser() -> argparse.ArgumentParser:
     default = Settings()
     run.add_argument("experiment", choices=EXPERIMENTS, help="which experiment")
     run.add_argument("--dataset", default="digits", help="images: " + ", ".join(DATASETS))
-    run.add_argument("--items", type=int, default=default.n_items, help="items a trial")
+    run.add_argument(
+        "--items", type=int, default=default.n_items, help="how many items are learned, 3 to 45"
+    )
     run.add_argument("--trials", type=int, default=default.trials, help="independent trials")
     run.add_argument(
         "--networks",
         default=",".join(default.networks),
-        help="comma-separated: conventional, stable, hybrid, biased-up, biased-down, homogeneous:F",
+        help="comma-separated: conventional (flexibility 1), stable (0.3), hybrid (random), "
+        "biased-up and biased-down (random, more or less flexible), homogeneous:F (F everywhere)",
     )
     run.add_argument("--seed", type=int, default=default.seed, help="seed of all draws")
     run.add_argument("--jobs", type=int, default=1, help="worker processes")
@@ -160,7 +163,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--backend", choices=_checks.BACKENDS, default="auto", help="who computes")
 
     model = run.add_argument_group("model")
-    model.add_argument("--learning-rate", type=float, default=default.learning_rate, help="rate")
+    model.add_argument(
+        "--learning-rate", type=float, default=default.learning_rate, help="step size"
+    )
     model.add_argument(
         "--hidden",
         default=",".join(map(str, default.hidden)),
@@ -169,7 +174,10 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("--epochs", type=int, default=default.epochs, help="epochs a presentation")
     model.add_argument("--batch", type=int, default=default.batch_size, help="images an update")
     model.add_argument(
-        "--non-target", choices=NON_TARGETS, default=default.non_target, help="their labels"
+        "--non-target",
+        choices=NON_TARGETS,
+        default=default.non_target,
+        help="labels of other items' images: wrong ones, no such images, or true ones",
     )
     model.add_argument(
         "--refresh", choices=REFRESHES, default=default.refresh, help="when plasticity is computed"
@@ -262,7 +270,7 @@ def _settings(options: argparse.Namespace) -> tuple[Settings, bool]:
         n_items=options.items,
         trials=options.trials,
         seed=options.seed,
-        networks=tuple(options.networks.split(",")),
+        networks=tuple(name.strip() for name in options.networks.split(",")),
         hidden=_checks.parse_widths("--hidden", options.hidden),
         learning_rate=options.learning_rate,
         epochs=options.epochs,
@@ -328,7 +336,9 @@ def format_table(results: Results) -> str:
     notes = (
         "memorized: items with more hits than shuffled labels would give them (exact test, "
         f"P < {MEMORIZED_LEVEL},\n{settings.n_test_images} test images an item). The row below it "
-        "asks for clearly more hits than false alarms."
+        "asks for clearly more hits than false alarms.\n"
+        "primacy, recency: first, last item minus the mean of the middle 40 % of positions.\n"
+        "kappa: steepness times the rms displacement of the weights after the first presentation."
     )
     return "\n".join([*lines, *(line(*row) for row in summary), "", notes])
 

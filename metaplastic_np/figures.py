@@ -46,10 +46,10 @@ def style_of(network: str) -> dict[str, Any]:
     return STYLES.get(network, HOMOGENEOUS_STYLE)
 
 
-def _ticks(n: int, *, most: int = 12) -> list[int]:
+def _ticks(n: int) -> list[int]:
     """1 and multiples of a round step up to n: positions are counted from 1."""
     steps = (scale * step for scale in (1, 10, 100, 1000) for step in (1, 2, 5))
-    step = next((step for step in steps if n / step <= most), n)
+    step = next((step for step in steps if n / step <= 12), n)
     return [1, *range(step if step > 1 else 2, n + 1, step)]
 
 
@@ -139,8 +139,8 @@ def plot_recall_matrix(axes: Axes, results: Results, network: str) -> Any:
     )
     axes.set_title(network, color=style_of(network)["color"], fontsize="medium", fontweight="bold")
     axes.set_xlabel("item")
-    axes.set_xticks(_ticks(n_items, most=4))
-    axes.set_yticks(_ticks(n_presentations, most=4))
+    axes.set_xticks(sorted({1, (n_items + 1) // 2, n_items}))
+    axes.set_yticks(sorted({1, (n_presentations + 1) // 2, n_presentations}))
     return image
 
 
