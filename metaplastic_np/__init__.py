@@ -14,6 +14,7 @@ Reading order, an afternoon:
  7. items           what is shown, when, under which labels
  8. learning        the one place where weights move
  9. recall          what was remembered
+10. schedules       what is presented when
 10. trials          one draw of everything, learned by every network
 11. experiments     what the paper did
 12. figures         pictures
@@ -27,6 +28,13 @@ from ._errors import (
     OutputError,
     WorkerError,
 )
+from .claims import (
+    CLAIMS,
+    Claim,
+    judge_claim,
+    judge_claims,
+    judge_controls,
+)
 from .datasets import (
     DATASETS,
     Dataset,
@@ -39,13 +47,14 @@ from .experiments import (
     Results,
     balance_steepness,
     load_results,
-    run_serial_position,
+    run_experiment,
+    run_experiments,
     save_results,
 )
 from .figures import (
-    make_serial_position_figure,
-    plot_recall_matrix,
-    plot_serial_position,
+    make_figure,
+    plot_matrix,
+    plot_panel,
     save_figure,
 )
 from .flexibility import (
@@ -59,7 +68,9 @@ from .items import (
     NON_TARGETS,
     Items,
     Presentation,
+    Step,
     draw_items,
+    draw_new_items,
     draw_presentation,
     freeze_features,
 )
@@ -96,6 +107,19 @@ from .network import (
     sgd_step_inplace,
     split_parameters,
 )
+from .panels import (
+    PICTURES,
+    Matrix,
+    Panel,
+    Picture,
+    Series,
+    measure_table,
+    show_biased,
+    show_frequency,
+    show_poisoning,
+    show_repetition,
+    show_serial_position,
+)
 from .plasticity import (
     measure_drift,
     measure_kappa,
@@ -109,21 +133,31 @@ from .recall import (
     measure_false_alarms,
     measure_forgetting,
     measure_gross_memory,
-    measure_interval,
     measure_memorized,
     measure_primacy,
     measure_recall,
     measure_recency,
     measure_serial_position_curve,
 )
+from .schedules import (
+    SCHEDULES,
+    draw_schedule,
+    measure_positions,
+)
+from .settings import (
+    Settings,
+    measure_default_steepness,
+)
+from .statistics import (
+    measure_bounds,
+    measure_figure_interval,
+    measure_interval,
+    measure_rank_correlation,
+)
 from .storage import (
     read_arrays,
     write_arrays,
     write_atomic,
-)
-from .trials import (
-    Settings,
-    measure_default_steepness,
 )
 from .workers import (
     open_pool,
@@ -131,20 +165,29 @@ from .workers import (
 
 __all__ = [
     "CALIBRATION_SEED",
+    "CLAIMS",
     "DATASETS",
     "NETWORKS",
     "NON_TARGETS",
+    "PICTURES",
+    "SCHEDULES",
+    "Claim",
     "Dataset",
     "DivergenceError",
     "InputError",
     "Items",
     "LearningSettings",
+    "Matrix",
     "Metaplasticity",
     "Network",
     "OutputError",
+    "Panel",
+    "Picture",
     "Presentation",
     "Results",
+    "Series",
     "Settings",
+    "Step",
     "WorkerError",
     "balance_steepness",
     "chance_recall",
@@ -154,11 +197,16 @@ __all__ = [
     "describe_machine",
     "draw_flexibility",
     "draw_items",
+    "draw_new_items",
     "draw_presentation",
+    "draw_schedule",
     "freeze_features",
     "gradient_check",
     "init_metaplasticity",
     "init_network",
+    "judge_claim",
+    "judge_claims",
+    "judge_controls",
     "learn_item",
     "load_dataset",
     "load_digits",
@@ -166,7 +214,8 @@ __all__ = [
     "load_network",
     "load_results",
     "loss_and_gradient",
-    "make_serial_position_figure",
+    "make_figure",
+    "measure_bounds",
     "measure_capacity",
     "measure_confusion",
     "measure_default_steepness",
@@ -174,32 +223,42 @@ __all__ = [
     "measure_displacement",
     "measure_drift",
     "measure_false_alarms",
+    "measure_figure_interval",
     "measure_forgetting",
     "measure_gross_memory",
     "measure_interval",
     "measure_kappa",
     "measure_memorized",
     "measure_plasticity",
+    "measure_positions",
     "measure_primacy",
+    "measure_rank_correlation",
     "measure_recall",
     "measure_recency",
     "measure_serial_position_curve",
     "measure_synaptic_rate",
+    "measure_table",
     "network_backward",
     "network_forward",
     "open_pool",
-    "plot_recall_matrix",
-    "plot_serial_position",
+    "plot_matrix",
+    "plot_panel",
     "predict",
     "read_arrays",
     "relu_backward",
     "relu_forward",
-    "run_serial_position",
+    "run_experiment",
+    "run_experiments",
     "save_figure",
     "save_metaplasticity",
     "save_network",
     "save_results",
     "sgd_step_inplace",
+    "show_biased",
+    "show_frequency",
+    "show_poisoning",
+    "show_repetition",
+    "show_serial_position",
     "softmax_cross_entropy_backward",
     "softmax_cross_entropy_forward",
     "split_parameters",

@@ -319,11 +319,65 @@ def check_item_count(n_items: int, *, available: int, minimum: int) -> int:
     return int(n_items)
 
 
-def check_item_index(item: int, n_items: int) -> int:
-    """The number of an item in the sequence."""
-    if not isinstance(item, Integral) or not 0 <= item < n_items:
-        _expected("item", f"lie in 0..{n_items - 1}", repr(item))
-    return int(item)
+def check_step(
+    step: Any, number: int, *, n_items: int, kind: Callable[..., Any], n_new: int | None = None
+) -> Any:
+    """One presentation of a schedule, with what it leaves open filled in.
+
+    The item, a label and a new item's number must be there, and so must the state it starts from.
+    """
+    parts = step if isinstance(step, Sequence) and not isinstance(step, str) else (step,)
+    if not 1 <= len(parts) <= 4:
+        _expected("schedule", "be a sequence of items or Steps", f"{step!r} at step {number}")
+    item, label, shown, after = (*parts, None, None, None)[:4]
+    most = n_items + (n_items if n_new is None else n_new)
+    filled = {
+        "item": (item, n_items - 1),
+        "label": (item if label is None else label, n_items - 1),
+        "shown": (item if shown is None else shown, most - 1),
+        "after": (number if after is None else after, number),
+    }
+    if n_new is not None:
+        del filled["after"]
+    for name, (value, highest) in filled.items():
+        is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+        if not is_whole or not 0 <= value <= highest:
+            _expected(name, f"lie in 0..{highest}", f"{value!r} at step {number}")
+    return kind(**{name: int(value) for name, (value, _) in filled.items()})
+
+
+def check_steps(name: str, steps: Any) -> Sequence[Any]:
+    """A schedule, with at least one presentation."""
+    if not isinstance(steps, Sequence) or isinstance(steps, str) or not steps:
+        _expected(name, "be a name or list at least one item or Step", repr(steps))
+    return steps
+
+
+def check_new_items(n_new: int, *, n_items: int, available: int, minimum: int) -> int:
+    """Enough items beside those of the list."""
+    check_count("n_new", n_new, minimum=minimum)
+    if n_items + n_new > available:
+        raise InputError(
+            f"`n_items` must leave {n_new} of the {available} items of this dataset to be shown "
+            f"as new; got {n_items}, at most {available - n_new} will do"
+        )
+    return int(n_new)
+
+
+def raise_no_balanced_order(n_items: int) -> NoReturn:
+    """So few items that frequency and position cannot be told apart."""
+    raise InputError(
+        "`n_items` must be at least 8 for orders in which frequency and position are independent; "
+        f"got {n_items}"
+    )
+
+
+def check_margins(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """One finite number a trial."""
+    found = np.asarray(values, dtype=np.float64)
+    if found.ndim != 1 or found.size == 0:
+        _expected(name, "hold one number for each trial", f"shape {found.shape}")
+    return check_finite(name, found)
 
 
 def check_non_target_count(count: int, *, n_images: int, n_items: int) -> int:

@@ -101,6 +101,17 @@ def check_same_run(path: Path, header: Mapping[str, Any], identity: Mapping[str,
             )
 
 
+def check_paired(headers: Sequence[Mapping[str, Any]]) -> None:
+    """Trials of several runs are compared in pairs: they must be the same draws."""
+    for header in headers:
+        for name in ("dataset_sha256", "seed"):
+            first, other = ({**run, **run["settings"]}.get(name) for run in (headers[0], header))
+            if first != other:
+                raise InputError(
+                    f"runs that a claim compares must share their {name}; got {first} and {other}"
+                )
+
+
 def warn_other_machines(headers: Sequence[Mapping[str, Any]]) -> None:
     """Trials of one run should share their last bits."""
 

@@ -23,9 +23,9 @@ from .datasets import DATASETS, load_dataset
 from .experiments import (
     Results,
     balance_steepness,
-    check_folder,
+    check_free,
     check_items,
-    run_serial_position,
+    run_experiment,
     save_results,
 )
 from .items import NON_TARGETS
@@ -36,13 +36,14 @@ from .recall import (
     chance_recall,
     measure_capacity,
     measure_false_alarms,
-    measure_interval,
     measure_primacy,
     measure_recall,
     measure_recency,
     measure_serial_position_curve,
 )
-from .trials import Settings, describe_run, read_trials
+from .settings import Settings, describe_run
+from .statistics import measure_interval
+from .trials import read_trials
 from .workers import open_pool
 
 __all__ = ["main"]
@@ -220,12 +221,12 @@ def _run(options: argparse.Namespace) -> int:
             )
             settings = _with_steepness(settings, found)
         identity = describe_run(options.experiment, dataset, settings)
-        check_folder(folder, identity)
+        check_free(folder, identity)
         checkpoint = folder / f"{options.experiment}.trials"
         _prepare(checkpoint, identity, resume=options.resume)
         try:
             with tqdm(total=settings.trials, unit="trial", disable=None) as bar:
-                results = run_serial_position(
+                results = run_experiment(
                     dataset,
                     settings,
                     backend=backend,

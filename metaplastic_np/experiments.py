@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,15 @@ from numpy.typing import NDArray
 from . import _checks, _errors
 from .datasets import Dataset
 from .recall import measure_false_alarms, measure_memorized, measure_recall
+from .schedules import count_new, draw_schedule
+from .settings import Settings, describe_run
 from .storage import read_arrays, write_arrays, write_atomic
-from .trials import Settings, describe_run, read_trials, run_trial, write_trial
+from .trials import (
+    read_trials,
+    run_trial,
+    state_path,
+    write_trial,
+)
 from .workers import one_blas_thread, run_jobs
 
 __all__ = [
@@ -24,13 +31,23 @@ __all__ = [
     "Results",
     "balance_steepness",
     "load_results",
-    "run_serial_position",
+    "run_experiment",
+    "run_experiments",
     "save_results",
 ]
 
 CALIBRATION_SEED = 10_000
 BALANCE_RANGE = (0.5, 64.0)  # kappa; the working range of a network is about a factor of two
-ARRAYS = ("recall", "confusion", "recall_by_epoch", "item_classes", "kappa")  # of Results
+BY_TRIAL = ("item_classes", "schedule", "kappa")  # arrays of Results, without a network axis
+ARRAYS = (
+    "recall",
+    "confusion",
+    "recall_by_epoch",
+    "new_confusion",
+    "displacement_by_flexibility",
+    "displacement_share",
+    *BY_TRIAL,
+)
 BALANCE_STEPS = 8  # halvings: s is found to 2 %, far below what trials scatter
 
 
@@ -40,7 +57,6 @@ class Results:
 
     Parameters
     ----------
-    experiment : str
     settings : Settings
     confusion : int array (n_networks, n_trials, n_presentations + 1, n_items, n_items)
         Answers to the test images, ``[..., item, answer]``; presentation 0 is untrained.
@@ -48,8 +64,17 @@ class Results:
         Share of each item's test images answered as it.
     recall_by_epoch : float array (n_networks, n_trials, n_presentations * epochs + 1, n_items)
         Of no rows where ``settings.by_epoch`` is off.
-    item_classes : int array (n_trials, n_items, classes an item)
+    new_confusion : int array (n_networks, n_trials, n_presentations + 1, n_new, n_items)
+        Answers to the test images of new items, after presentations that showed one; else 0.
+    displacement_by_flexibility : float array (n_networks, n_trials, n_presentations, 10)
+        Rms of what a presentation added to the displacement, in units of weight, for synapses with
+        f in [0, 0.1), ..., [0.9, 1]. Of no rows where ``settings.by_flexibility`` is off.
+    displacement_share : float array, likewise
+        The share that a presentation has in the displacement at the end; adds up to 1.
+    item_classes : int array (n_trials, n_items + n_new, classes an item)
         What each item shows.
+    schedule : int array (n_trials, n_presentations, 4)
+        Item, label, shown and after of every :class:`Step`.
     kappa : float array (n_trials,)
         Dimensionless steepness of each trial.
     header : dict
@@ -57,29 +82,32 @@ class Results:
 
     Examples
     --------
-    See :func:`run_serial_position`.
+    See :func:`run_experiment`.
     """
 
-    experiment: str
     settings: Settings
     confusion: NDArray[np.int64]
     recall: NDArray[np.float64]
     recall_by_epoch: NDArray[np.float64]
+    new_confusion: NDArray[np.int64]
+    displacement_by_flexibility: NDArray[np.float64]
+    displacement_share: NDArray[np.float64]
+    schedule: NDArray[np.int64]
     item_classes: NDArray[np.int64]
     kappa: NDArray[np.float64]
     header: dict[str, Any]
 
 
-def run_serial_position(
+def run_experiment(
     dataset: Dataset,
     settings: Settings,
     *,
     backend: str = "auto",
     executor: Executor | None = None,
     checkpoint: Path | str | None = None,
-    on_trial: Callable[[int], None] | None = None,
+    on_trial: Callable[[Mapping[str, int]], None] | None = None,
 ) -> Results:
-    """Present a list of items once, and test all of them after every presentation.
+    """Present items as the settings' schedule says, and test all of them after every presentation.
 
     Parameters
     ----------
@@ -90,9 +118,9 @@ def run_serial_position(
         Where trials run, for instance :func:`open_pool`'s; default: one after the other, here.
     checkpoint : path, optional
         A folder: each finished trial is written to it at once, and trials found in it are not
-        run again.
+        run again. A trial that takes long keeps its state there, too.
     on_trial : callable, optional
-        Called with the number of finished trials each time there is one more.
+        Called each time there is one more finished trial, with ``{"experiment": how many}``.
 
     Returns
     -------
@@ -113,51 +141,126 @@ def run_serial_position(
     --------
     >>> from metaplastic_np import load_digits
     >>> settings = Settings(n_items=3, trials=2, n_train_images=100, n_features=64, hidden=(32,))
-    >>> results = run_serial_position(load_digits(), settings)
+    >>> results = run_experiment(load_digits(), settings)
     >>> results.recall.shape  # networks, trials, presentations with the untrained row, items
     (3, 2, 4, 3)
     """
-    started = time.perf_counter()
+    return run_experiments(
+        dataset,
+        {"experiment": settings},
+        backend=backend,
+        executor=executor,
+        checkpoints=None if checkpoint is None else {"experiment": Path(checkpoint)},
+        on_trial=on_trial,
+    )["experiment"]
+
+
+def run_experiments(
+    dataset: Dataset,
+    runs: Mapping[str, Settings],
+    *,
+    backend: str = "auto",
+    executor: Executor | None = None,
+    checkpoints: Mapping[str, Path] | None = None,
+    on_trial: Callable[[Mapping[str, int]], None] | None = None,
+) -> dict[str, Results]:
+    """Run several experiments at once: their trials share the workers, the longest first.
+
+    Runs with the same seed share their trials' draws, so their networks can be compared in pairs.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    runs : mapping of str to Settings
+        By names of your own.
+    backend, executor
+        As for :func:`run_experiment`.
+    checkpoints : mapping of str to path, optional
+        A folder for each run.
+    on_trial : callable, optional
+        Called with the number of finished trials of every run each time there is one more.
+
+    Returns
+    -------
+    dict of str to Results
+
+    Raises
+    ------
+    InputError, OutputError, DivergenceError, WorkerError
+        As :func:`run_experiment`.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from metaplastic_np import load_digits
+    >>> settings = Settings(n_items=3, trials=2, n_train_images=100, n_features=64, hidden=(32,))
+    >>> runs = {"once": settings, "twice": replace(settings, schedule=[0, 1, 2, 0, 1, 2])}
+    >>> [results.recall.shape[2] for results in run_experiments(load_digits(), runs).values()]
+    [4, 7]
+    """
     backend = _checks.check_backend(backend)
-    check_items(dataset, settings)
-    identity = describe_run("serial-position", dataset, settings)
-    checkpoint = None if checkpoint is None else Path(checkpoint)
-    trials = {} if checkpoint is None else read_trials(checkpoint, identity)
-    missing = [
-        (dataset, settings, trial, backend)
-        for trial in range(settings.trials)
-        if trial not in trials
-    ]
+    finished: dict[str, dict[int, Any]] = {}
+    missing = []
+    for name, settings in runs.items():
+        check_items(dataset, settings)
+        folder = None if checkpoints is None else checkpoints[name]
+        identity = describe_run(dataset, settings)
+        finished[name] = {} if folder is None else read_trials(folder, identity)
+        if folder is not None:
+            _errors.check_output_folder(folder)
+        work = measure_work(dataset, settings)
+        for trial in range(settings.trials):
+            if trial not in finished[name]:
+                state = None if folder is None else state_path(folder, trial)
+                missing.append((work, name, (dataset, settings, trial, backend, state)))
+    # The longest first, so that no worker is left alone with one at the end.
+    missing.sort(key=lambda job: -job[0])
+    names = [name for _, name, _ in missing]
     # Here too, for an executor of threads: a thread starts with the limit of its process.
     with one_blas_thread():
-        for (_, _, trial, _), (arrays, facts) in run_jobs(run_trial, missing, executor):
-            header = {**identity, **facts}
-            if checkpoint is not None:
-                write_trial(checkpoint, trial, arrays, header)
-            trials[trial] = arrays, header
+        jobs = run_jobs(run_trial, [arguments for *_, arguments in missing], executor)
+        for index, (_, settings, trial, _, state), (arrays, facts) in jobs:
+            name = names[index]
+            header = {**describe_run(dataset, settings), **facts}
+            if state is not None:
+                write_trial(state.parent, trial, arrays, header)
+            finished[name][trial] = arrays, header
             if on_trial is not None:
-                on_trial(len(trials))
+                on_trial({name: len(trials) for name, trials in finished.items()})
+    return {name: _collect(settings, finished[name]) for name, settings in runs.items()}
 
+
+def _collect(settings: Settings, trials: Mapping[int, Any]) -> Results:
+    """Results of all trials, whoever ran them, in their order."""
     in_order = [trials[trial] for trial in range(settings.trials)]
     headers = [header for _, header in in_order]
     _errors.warn_other_machines(headers)
     stacked = {name: np.stack([arrays[name] for arrays, _ in in_order]) for name in in_order[0][0]}
     # Trials come first in a stack; the network axis leads in the results.
-    confusion = np.moveaxis(stacked["confusion"], 1, 0)
+    by_network = {
+        name: array if name in BY_TRIAL else np.moveaxis(array, 1, 0)
+        for name, array in stacked.items()
+    }
     return Results(
-        experiment="serial-position",
         settings=settings,
-        confusion=confusion,
-        recall=measure_recall(confusion),
-        recall_by_epoch=np.moveaxis(stacked["recall_by_epoch"], 1, 0),
-        item_classes=stacked["item_classes"],
-        kappa=stacked["kappa"],
-        header={
-            **headers[0],
-            "seconds": round(time.perf_counter() - started, 3),
-            "seconds_by_trial": [header["seconds"] for header in headers],
-        },
+        recall=measure_recall(by_network["confusion"]),
+        header={**headers[0], "seconds_by_trial": [header["seconds"] for header in headers]},
+        **by_network,
     )
+
+
+def measure_work(dataset: Dataset, settings: Settings) -> float:
+    """How long a trial takes beside others: multiplications, roughly."""
+    n_inputs = settings.n_features or (1 + dataset.paired) * dataset.train_images[0].size
+    widths = (n_inputs, *settings.hidden, settings.n_items)
+    n_synapses = sum(n_in * n_out for n_in, n_out in pairwise(widths))
+    n_presentations = len(
+        draw_schedule(settings.schedule, settings.n_items, rng=np.random.default_rng(0))
+    )
+    shown = 2 * settings.n_train_images * settings.epochs * 3
+    tested = settings.n_items * settings.n_test_images
+    per_presentation = shown + tested * (settings.epochs if settings.by_epoch else 1)
+    return float(n_synapses * len(settings.networks) * n_presentations * per_presentation)
 
 
 def balance_steepness(
@@ -209,14 +312,16 @@ def balance_steepness(
         seed=CALIBRATION_SEED,
         trials=_checks.check_count("trials", trials),
         networks=("hybrid",),
+        schedule="single-pass",
         by_epoch=False,
+        by_flexibility=False,
         steepness=1.0,
         kappa=None,
     )
 
     def run(steepness: float) -> Results:
         tried = replace(settings, steepness=steepness)
-        return run_serial_position(dataset, tried, backend=backend, executor=executor)
+        return run_experiment(dataset, tried, backend=backend, executor=executor)
 
     rms = run(1.0).kappa.mean()
     low, high = (float(kappa / rms) for kappa in BALANCE_RANGE)
@@ -234,14 +339,16 @@ def balance_steepness(
     return float(np.sqrt(low * high))
 
 
-def save_results(results: Results, folder: Path | str) -> list[Path]:
-    """Write ``<experiment>.npz`` and, for spreadsheets, ``<experiment>.csv``, each atomically.
+def save_results(results: Results, folder: Path | str, *, name: str) -> list[Path]:
+    """Write ``<name>.npz`` and, for spreadsheets, ``<name>.csv``, each atomically.
 
     Parameters
     ----------
     results : Results
     folder : path
         Made if it does not exist.
+    name : str
+        For instance "serial-position".
 
     Returns
     -------
@@ -258,8 +365,8 @@ def save_results(results: Results, folder: Path | str) -> list[Path]:
     See :func:`load_results`.
     """
     folder = _errors.check_output_folder(Path(folder))
-    check_folder(folder, results.header)
-    npz, table = (folder / f"{results.experiment}.{ending}" for ending in ("npz", "csv"))
+    npz, table = (folder / f"{name}.{ending}" for ending in ("npz", "csv"))
+    check_free(npz, results.header)
     write_arrays(npz, {name: getattr(results, name) for name in ARRAYS}, header=results.header)
 
     false_alarms = measure_false_alarms(results.confusion)
@@ -295,22 +402,21 @@ def load_results(path: Path | str) -> Results:
     >>> import tempfile
     >>> from metaplastic_np import load_digits
     >>> settings = Settings(n_items=3, trials=1, n_train_images=50, n_features=16, hidden=(8,))
-    >>> results = run_serial_position(load_digits(), settings)
+    >>> results = run_experiment(load_digits(), settings)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     npz, table = save_results(results, folder)
+    ...     npz, table = save_results(results, folder, name="mine")
     ...     again = load_results(npz)
     >>> bool((again.recall == results.recall).all()), again.settings == settings
     (True, True)
     """
     arrays, header = read_arrays(path)
-    _errors.check_file_kind(Path(path), header, kind="serial-position", schema=1)
+    _errors.check_file_kind(Path(path), header, kind="experiment", schema=1)
     _errors.check_names(Path(path), arrays, ARRAYS)
     try:
         settings = Settings(**header["settings"])
     except (KeyError, TypeError, _errors.InputError) as error:
         _errors.raise_unreadable_file(Path(path), f"its settings cannot be used ({error})")
     return Results(
-        experiment=header["kind"],
         settings=settings,
         header=header,
         **{name: arrays[name] for name in ARRAYS},
@@ -321,7 +427,11 @@ def check_items(dataset: Dataset, settings: Settings) -> None:
     """Refuse a list that the dataset cannot serve, before anything is written."""
     _checks.check_dataset(dataset, Dataset)
     available = len(dataset.item_classes)
-    _checks.check_item_count(settings.n_items, available=available, minimum=2)
+    n_items = _checks.check_item_count(settings.n_items, available=available, minimum=2)
+    steps = draw_schedule(settings.schedule, n_items, rng=np.random.default_rng(0))
+    _checks.check_new_items(
+        count_new(steps, n_items), n_items=n_items, available=available, minimum=0
+    )
     if not dataset.paired:
         for name in ("train", "test"):
             wanted = getattr(settings, f"n_{name}_images")
@@ -332,8 +442,7 @@ def check_items(dataset: Dataset, settings: Settings) -> None:
                 )
 
 
-def check_folder(folder: Path, identity: dict[str, Any]) -> None:
-    """Refuse a folder in which the same experiment left results of other settings."""
-    path = folder / f"{identity['kind']}.npz"
+def check_free(path: Path, identity: dict[str, Any]) -> None:
+    """Refuse to overwrite results of other settings."""
     if path.exists():
         _errors.check_same_run(path, read_arrays(path)[1], identity)

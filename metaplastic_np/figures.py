@@ -1,4 +1,4 @@
-"""Pictures of what was remembered. The only module that imports matplotlib.
+"""Pictures, drawn. The only module that imports matplotlib; what it draws is in :mod:`panels`.
 
 Each network has one color (Okabe-Ito, safe for color-blind readers), one marker and one line style,
 everywhere.
@@ -13,21 +13,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from . import _checks
-from .experiments import Results
-from .recall import chance_recall, measure_interval, measure_serial_position_curve
+from .panels import Matrix, Panel, Picture
+from .statistics import measure_figure_interval
 from .storage import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "make_serial_position_figure",
-    "plot_recall_matrix",
-    "plot_serial_position",
-    "save_figure",
-]
+__all__ = ["make_figure", "plot_matrix", "plot_panel", "save_figure"]
 
 STYLES: dict[str, dict[str, Any]] = {
     "conventional": {"color": "#D55E00", "marker": "s", "linestyle": "--"},
@@ -37,6 +31,9 @@ STYLES: dict[str, dict[str, Any]] = {
     "biased-down": {"color": "#56B4E9", "marker": "v", "linestyle": (0, (3, 1, 1, 1))},
 }
 HOMOGENEOUS_STYLE = {"color": "#E69F00", "marker": "P", "linestyle": ":"}
+SECOND = {"markerfacecolor": "white", "linewidth": 1.2, "alpha": 0.9}
+MOST_MARKERS = 16
+DODGE = 0.12
 # The same picture from the same results, byte for byte: no dates, no random identifiers.
 REPRODUCIBLE: Any = {"svg.hashsalt": "metaplastic_np", "svg.fonttype": "path"}
 
@@ -53,103 +50,105 @@ def _ticks(n: int) -> list[int]:
     return [1, *range(step if step > 1 else 2, n + 1, step)]
 
 
-def plot_serial_position(axes: Axes, results: Results) -> None:
-    """Plot recall of each item after the last presentation, one curve a network.
-
-    Means over trials with 95 % t intervals, and the level of chance.
+def plot_panel(axes: Axes, panel: Panel) -> None:
+    """Plot means over trials with their 95 % intervals, and the level of chance.
 
     Parameters
     ----------
     axes : matplotlib Axes
         Drawn into.
-    results : Results
+    panel : Panel
 
     Examples
     --------
-    See :func:`make_serial_position_figure`.
+    See :func:`make_figure`.
     """
-    curves = measure_serial_position_curve(results.recall)
-    n_items = curves.shape[-1]
-    position = np.arange(1, n_items + 1)
-    chance = chance_recall(n_items)
-    axes.axhline(chance, color="0.45", linewidth=1, zorder=1)
-    axes.annotate(
-        f"chance, 1/{n_items}",
-        (0.5, chance),
-        (3, 3),
-        textcoords="offset points",
-        color="0.35",
-        fontsize="small",
-    )
-    for network, trials in zip(results.settings.networks, curves, strict=True):
-        style = style_of(network)
-        mean, half = trials.mean(axis=0), measure_interval(trials)
-        axes.plot(position, mean, label=network, linewidth=2, markersize=6, **style)
-        axes.fill_between(
-            position, mean - half, mean + half, color=style["color"], alpha=0.18, linewidth=0
+    if panel.chance is not None:
+        axes.axhline(panel.chance, color="0.45", linewidth=1, zorder=1)
+        axes.annotate(
+            "chance",
+            (1, panel.chance),
+            (-3, 3),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            ha="right",
+            color="0.35",
+            fontsize="small",
         )
-    axes.set(
-        xlabel="serial position: when the item was presented",
-        ylabel="recall after the whole list",
-        xlim=(0.5, n_items + 0.5),
-        ylim=(-0.02, 1.04),
-    )
-    axes.set_xticks(_ticks(n_items))
+    highest = 0.0
+    for number, series in enumerate(panel.series):
+        style = style_of(series.network) | (SECOND if series.is_second else {})
+        mean, (low, high) = series.values.mean(axis=0), measure_figure_interval(series.values)
+        highest = max(highest, np.nanmax([mean, high]))
+        options = {"label": series.label, "linewidth": 2, "markersize": 5.5, **style}
+        if panel.words:  # names have no order to be joined along; side by side, not on top
+            x = np.asarray(series.x) + DODGE * (number - (len(panel.series) - 1) / 2)
+            axes.errorbar(x, mean, np.abs([low, high] - mean), **{**options, "linestyle": "none"})
+        else:
+            every = -(-len(mean) // MOST_MARKERS)
+            axes.plot(series.x, mean, markevery=every, **options)
+            shade = {"color": style["color"], "alpha": 0.18, "linewidth": 0}
+            axes.fill_between(series.x, low, high, **shade)
+    axes.set(xlabel=panel.xlabel, ylabel=panel.ylabel)
+    axes.set_title(panel.title, fontsize="medium")
+    places = np.unique(np.concatenate([np.asarray(series.x, float) for series in panel.series]))
+    if panel.words:
+        axes.set_xticks(range(len(panel.words)), panel.words)
+        axes.set_xlim(-0.5, len(panel.words) - 0.5)
+    elif len(places) > 1 and (places % 1 == 0).all():
+        n = int(places[-1])
+        axes.set_xticks(_ticks(n) if places[0] else [0, *_ticks(n)])
+        axes.set_xlim(places[0] - 0.5, n + 0.5)
+    top = panel.top or (highest if highest > 0 else 1.0)
+    margin = 0.04 * (top - panel.bottom)
+    axes.set_ylim(panel.bottom - margin / 2, top + margin)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def plot_recall_matrix(axes: Axes, results: Results, network: str) -> Any:
-    """Plot how memory fills: recall of every item after every presentation, mean over trials.
+def plot_matrix(axes: Axes, matrix: Matrix) -> Any:
+    """Plot a table of numbers as colors, counted from 1 at the top left.
 
     Parameters
     ----------
     axes : matplotlib Axes
         Drawn into.
-    results : Results
-    network : str
-        One of the networks of these results.
+    matrix : Matrix
 
     Returns
     -------
     matplotlib AxesImage
         For a color bar.
 
-    Raises
-    ------
-    InputError
-        If the results have no such network.
-
     Examples
     --------
-    See :func:`make_serial_position_figure`.
+    See :func:`make_figure`.
     """
-    networks = results.settings.networks
-    _checks.check_choice("network", network, networks)
-    recall = results.recall[networks.index(network)].mean(axis=0)[1:]
-    n_presentations, n_items = recall.shape
+    n_rows, n_columns = matrix.values.shape
     image = axes.imshow(
-        recall,
+        matrix.values,
         cmap="cividis",
         vmin=0,
-        vmax=1,
+        vmax=matrix.top,
         origin="upper",
-        extent=(0.5, n_items + 0.5, n_presentations + 0.5, 0.5),
+        extent=(0.5, n_columns + 0.5, n_rows + 0.5, 0.5),
         aspect="auto",
         interpolation="nearest",
     )
-    axes.set_title(network, color=style_of(network)["color"], fontsize="medium", fontweight="bold")
-    axes.set_xlabel("item")
-    axes.set_xticks(sorted({1, (n_items + 1) // 2, n_items}))
-    axes.set_yticks(sorted({1, (n_presentations + 1) // 2, n_presentations}))
+    color = style_of(matrix.network)["color"]
+    axes.set_title(matrix.title, color=color, fontsize="medium", fontweight="bold")
+    axes.set(xlabel=matrix.xlabel, ylabel=matrix.ylabel)
+    axes.set_xticks(sorted({1, (n_columns + 1) // 2, n_columns}))
+    axes.set_yticks(sorted({1, (n_rows + 1) // 2, n_rows}))
     return image
 
 
-def make_serial_position_figure(results: Results) -> Figure:
-    """Draw the serial position curves, and below them how each network's memory filled.
+def make_figure(picture: Picture) -> Figure:
+    """Draw a picture: its panels row by row, one legend on top.
 
     Parameters
     ----------
-    results : Results
+    picture : Picture
+        For instance one of ``PICTURES``.
 
     Returns
     -------
@@ -157,37 +156,44 @@ def make_serial_position_figure(results: Results) -> Figure:
 
     Examples
     --------
-    >>> from metaplastic_np import Settings, load_digits, run_serial_position
+    >>> from metaplastic_np import Settings, load_digits, run_experiment, show_serial_position
     >>> settings = Settings(n_items=3, trials=2, n_train_images=50, n_features=16, hidden=(8,))
-    >>> figure = make_serial_position_figure(run_serial_position(load_digits(), settings))
+    >>> figure = make_figure(show_serial_position(run_experiment(load_digits(), settings)))
     >>> figure.axes[0].get_ylabel()
     'recall after the whole list'
     """
     from matplotlib.figure import Figure
 
-    settings = results.settings
-    figure = Figure(figsize=(7.2, 7.4), layout="constrained")
-    parts: Any = figure.subfigures(2, 1, height_ratios=(1.35, 1), hspace=0.03)
-    top, bottom = parts
-
-    curves = top.subplots()
-    plot_serial_position(curves, results)
-    curves.legend(
-        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(settings.networks), frameon=False
-    )
-    trials = settings.trials
-    of_trials = f"mean and 95 % interval of {trials} trials" if trials > 1 else "one trial"
-    top.suptitle(
-        f"{settings.n_items} items, one after the other, none shown again\n"
-        f"{of_trials}, {results.header['dataset']}, seed {settings.seed}",
-        fontsize="large",
-    )
-
-    panels = bottom.subplots(1, len(settings.networks), sharey=True, squeeze=False)[0]
-    for axes, network in zip(panels, settings.networks, strict=True):
-        image = plot_recall_matrix(axes, results, network)
-    panels[0].set_ylabel("items presented so far")
-    bottom.colorbar(image, ax=list(panels), label="recall", shrink=0.9)
+    widest = max(len(row) for row in picture.rows)
+    heights = [4.1 if len(row) == 1 else 3.1 for row in picture.rows]
+    width = {1: 7.2, 2: 8.4}.get(widest, 3.3 * widest)
+    figure = Figure(figsize=(width, sum(heights) + 1.0), layout="constrained")
+    parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    handles: dict[str, Any] = {}
+    for part, row in zip(parts, picture.rows, strict=True):
+        is_matrix = isinstance(row[0], Matrix)
+        axes = part.subplots(1, len(row), squeeze=False, sharey=is_matrix)[0]
+        shares_scale = is_matrix and row[0].top is not None
+        for place, panel in zip(axes, row, strict=True):
+            if isinstance(panel, Matrix):
+                image = plot_matrix(place, panel)
+                if not shares_scale:
+                    part.colorbar(image, ax=place, label=panel.label)
+            else:
+                plot_panel(place, panel)
+                drawn, labels = place.get_legend_handles_labels()
+                handles = {**dict(zip(labels, drawn, strict=True)), **handles}
+        if is_matrix:
+            for place in axes[1:]:
+                place.set_ylabel("")
+        if shares_scale:
+            part.colorbar(image, ax=list(axes), label=row[0].label, shrink=0.9)
+    figure.suptitle(picture.title, fontsize="large")
+    if handles:
+        most = min(len(handles), 2 + widest)
+        figure.legend(
+            handles.values(), handles.keys(), loc="outside lower center", ncols=most, frameon=False
+        )
     return figure
 
 

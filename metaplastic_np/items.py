@@ -13,8 +13,8 @@ some epochs, each in a new order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -27,7 +27,9 @@ __all__ = [
     "NON_TARGETS",
     "Items",
     "Presentation",
+    "Step",
     "draw_items",
+    "draw_new_items",
     "draw_presentation",
     "freeze_features",
 ]
@@ -35,29 +37,59 @@ __all__ = [
 NON_TARGETS = ("permuted", "none", "true")
 
 
+class Step(NamedTuple):
+    """One presentation of a schedule: whose turn it is, and what is out of the ordinary.
+
+    Parameters
+    ----------
+    item : int
+        Whose turn it is, 0-based: the non-targets are images of the other items.
+    label : int or None
+        What the item's images are taught as; None: as the item itself. Another one is poison.
+    shown : int or None
+        Whose images are taught; None: the item's own. N, N + 1, ... are new items, which have no
+        output of their own.
+    after : int or None
+        Learn from the state after so many presentations (0: as born) instead of from the last one.
+
+    Examples
+    --------
+    >>> Step(3, label=5)
+    Step(item=3, label=5, shown=None, after=None)
+    """
+
+    item: int
+    label: int | None = None
+    shown: int | None = None
+    after: int | None = None
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Items:
-    """The items of a trial, in the order in which they are presented.
+    """The items of a trial, in the order in which they are presented; then new ones, if any.
 
     Parameters
     ----------
     classes : tuple of tuples of int
         The classes that each item shows, left to right.
-    train_images : array (n_items, n_train_images, n_inputs)
-    test_images : array (n_items, n_test_images, n_inputs)
+    train_images : array (n_items + n_new, n_train_images, n_inputs)
+    test_images : array (n_items + n_new, n_test_images, n_inputs)
+    n_new : int
+        How many at the end are not of the list: the network has no output for them.
 
     Examples
     --------
-    See :func:`draw_items`.
+    See :func:`draw_items` and :func:`draw_new_items`.
     """
 
     classes: tuple[tuple[int, ...], ...]
     train_images: NDArray[Any]
     test_images: NDArray[Any]
+    n_new: int = 0
 
     def __len__(self) -> int:
-        """How many items."""
-        return len(self.classes)
+        """How many items the list has, N."""
+        return len(self.classes) - self.n_new
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -147,27 +179,87 @@ def draw_items(
 
     chosen = rng.permutation(len(available))[:n_items]
     classes = tuple(available[i] for i in chosen)
-    parts = (
-        ("n_train_images", dataset.train_images, dataset.train_labels, n_train_images),
-        ("n_test_images", dataset.test_images, dataset.test_labels, n_test_images),
+    train_images, test_images = (
+        _draw_images(dataset, part, classes, n_images, dtype=dtype, rng=rng)
+        for part, n_images in (("train", n_train_images), ("test", n_test_images))
     )
-    drawn = []
-    for name, images, labels, n_images in parts:
-        sides = []
-        for side in range(len(classes[0])):
-            rows = np.empty((n_items, n_images), dtype=np.intp)
-            for item, shown in enumerate(classes):
-                candidates = np.flatnonzero(labels == shown[side])
-                if not dataset.paired:
-                    _checks.check_enough_images(
-                        name, shown[side], wanted=n_images, available=len(candidates)
-                    )
-                rows[item] = rng.choice(candidates, n_images, replace=dataset.paired)
-            sides.append(images[rows])
-        # (item, image, row, column): side by side is along the columns.
-        canvas = np.concatenate(sides, axis=-1).astype(dtype, copy=False)
-        drawn.append(np.ascontiguousarray(canvas.reshape(n_items, n_images, -1)))
-    return Items(classes=classes, train_images=drawn[0], test_images=drawn[1])
+    return Items(classes=classes, train_images=train_images, test_images=test_images)
+
+
+def draw_new_items(
+    items: Items, dataset: Dataset, *, n_new: int, rng: np.random.Generator
+) -> Items:
+    """Add items that are not of the list, with as many images each. Returns new items.
+
+    Parameters
+    ----------
+    items : Items
+        As :func:`draw_items` drew them from the same dataset.
+    dataset : Dataset
+    n_new : int
+        How many.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Items
+        The list as it was, then the new ones.
+
+    Raises
+    ------
+    InputError
+        If the dataset has no so many others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from metaplastic_np import load_digits
+    >>> rng = np.random.default_rng(0)
+    >>> items = draw_items(load_digits(), n_items=3, n_train_images=20, n_test_images=10, rng=rng)
+    >>> more = draw_new_items(items, load_digits(), n_new=2, rng=rng)
+    >>> len(more), more.train_images.shape
+    (3, (5, 20, 128))
+    """
+    _checks.check_rng(rng)
+    others = [shown for shown in dataset.item_classes if shown not in items.classes]
+    _checks.check_new_items(
+        n_new, n_items=len(items), available=len(others) + len(items), minimum=0
+    )
+    classes = tuple(others[i] for i in rng.permutation(len(others))[:n_new])
+    dtype = items.train_images.dtype
+    images = {}
+    for part in ("train", "test"):
+        listed = getattr(items, f"{part}_images")
+        new = _draw_images(dataset, part, classes, listed.shape[1], dtype=dtype, rng=rng)
+        images[f"{part}_images"] = np.concatenate([listed, new])
+    return replace(items, classes=(*items.classes, *classes), n_new=n_new, **images)
+
+
+def _draw_images(
+    dataset: Dataset,
+    part: str,
+    classes: tuple[tuple[int, ...], ...],
+    n_images: int,
+    *,
+    dtype: np.dtype[Any],
+    rng: np.random.Generator,
+) -> NDArray[Any]:
+    """Images (item, image, inputs) of some items, from the training or the test images."""
+    images, labels = getattr(dataset, f"{part}_images"), getattr(dataset, f"{part}_labels")
+    sides = []
+    for side in range(len(dataset.item_classes[0])):
+        rows = np.empty((len(classes), n_images), dtype=np.intp)
+        for item, shown in enumerate(classes):
+            candidates = np.flatnonzero(labels == shown[side])
+            if not dataset.paired:
+                _checks.check_enough_images(
+                    f"n_{part}_images", shown[side], wanted=n_images, available=len(candidates)
+                )
+            rows[item] = rng.choice(candidates, n_images, replace=dataset.paired)
+        sides.append(images[rows])
+    # (item, image, row, column): side by side is along the columns.
+    canvas = np.concatenate(sides, axis=-1).astype(dtype, copy=False)
+    return np.ascontiguousarray(canvas.reshape(len(classes), n_images, -1))
 
 
 def freeze_features(items: Items, *, n_features: int, rng: np.random.Generator) -> Items:
@@ -208,8 +300,8 @@ def freeze_features(items: Items, *, n_features: int, rng: np.random.Generator) 
         hidden, _ = dense_forward(images.reshape(-1, n_inputs), weights, biases)
         return relu_forward(hidden)[0].reshape(*images.shape[:2], n_features)
 
-    return Items(
-        classes=items.classes,
+    return replace(
+        items,
         train_images=features(items.train_images),
         test_images=features(items.test_images),
     )
@@ -217,7 +309,7 @@ def freeze_features(items: Items, *, n_features: int, rng: np.random.Generator) 
 
 def draw_presentation(
     items: Items,
-    item: int,
+    step: Step | int,
     *,
     epochs: int,
     rng: np.random.Generator,
@@ -229,8 +321,8 @@ def draw_presentation(
     Parameters
     ----------
     items : Items
-    item : int
-        Which item, 0-based.
+    step : Step or int
+        Which item, 0-based; a :class:`Step` may teach it under another label, or show another one.
     epochs : int
         How often every image is visited.
     rng : numpy.random.Generator
@@ -261,13 +353,14 @@ def draw_presentation(
     array([0, 0, 0, 0, 0, 0, 3, 2, 1, 3, 1, 2])
     """
     n_items, n_images = len(items), items.train_images.shape[1]
-    item = _checks.check_item_index(item, n_items)
+    step = _checks.check_step(step, 0, n_items=n_items, kind=Step, n_new=items.n_new)
+    item = step.item
     _checks.check_choice("non_target", non_target, NON_TARGETS)
     _checks.check_count("epochs", epochs)
     _checks.check_rng(rng)
 
-    images = [items.train_images[item]]
-    labels = [np.full(n_images, item, dtype=np.intp)]
+    images = [items.train_images[step.shown]]
+    labels = [np.full(n_images, step.label, dtype=np.intp)]
     if non_target != "none":
         n_non_targets = count_non_targets(n_items, n_images, non_target=non_target)
         for other in range(n_items):

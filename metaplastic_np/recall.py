@@ -28,7 +28,6 @@ __all__ = [
     "measure_false_alarms",
     "measure_forgetting",
     "measure_gross_memory",
-    "measure_interval",
     "measure_memorized",
     "measure_primacy",
     "measure_recall",
@@ -39,7 +38,6 @@ __all__ = [
 Float = NDArray[np.float64]
 
 MEMORIZED_LEVEL = 0.05
-CONFIDENCE = 0.95
 
 
 def chance_recall(n_items: int) -> float:
@@ -322,32 +320,3 @@ def measure_gross_memory(recall: ArrayLike, sequence: ArrayLike) -> Float:
     for presentation, item in enumerate(sequence):
         presented[presentation + 1 :, item] = True
     return np.where(presented, recall, 0).sum(axis=-1)
-
-
-def measure_interval(values: ArrayLike, *, confidence: float = CONFIDENCE) -> Float:
-    """Half width of the t interval of a mean over trials, the first axis.
-
-    Parameters
-    ----------
-    values : array (n_trials, ...)
-    confidence : float
-
-    Returns
-    -------
-    array (...)
-        NaN for a single trial, which has no spread.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> round(float(measure_interval(np.array([1.0, 2.0, 3.0]))), 2)
-    2.48
-    """
-    from scipy.stats import t
-
-    values = np.asarray(values, dtype=np.float64)
-    n = len(values)
-    if n < 2:
-        return np.full(values.shape[1:], np.nan)
-    quantile = t.ppf((1 + _checks.check_probability("confidence", confidence)) / 2, n - 1)
-    return quantile * np.std(values, axis=0, ddof=1) / np.sqrt(n)

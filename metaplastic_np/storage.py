@@ -64,7 +64,11 @@ def write_atomic(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
 
 
 def write_arrays(
-    path: Path | str, arrays: Mapping[str, NDArray[Any]], *, header: Mapping[str, Any]
+    path: Path | str,
+    arrays: Mapping[str, NDArray[Any]],
+    *,
+    header: Mapping[str, Any],
+    compress: bool = True,
 ) -> None:
     """Write arrays and a JSON header to one npz file, atomically.
 
@@ -75,6 +79,8 @@ def write_arrays(
         No name may be "header"; no object arrays.
     header : mapping
         What JSON can hold, without NaN.
+    compress : bool
+        Off for what is large and random.
 
     Raises
     ------
@@ -88,7 +94,8 @@ def write_arrays(
     text = json.dumps(header, allow_nan=False, sort_keys=True)
 
     def write(file: BinaryIO) -> None:
-        np.savez_compressed(file, allow_pickle=False, **{HEADER: np.array(text)}, **arrays)
+        save = np.savez_compressed if compress else np.savez
+        save(file, allow_pickle=False, **{HEADER: np.array(text)}, **arrays)
 
     write_atomic(path, write)
 

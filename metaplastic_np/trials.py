@@ -8,11 +8,11 @@ thread each, and give the same bits for any number of workers.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,19 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _checks, _errors
-from .datasets import Dataset, measure_digest
-from .flexibility import check_network
+from .datasets import Dataset
 from .items import (
-    NON_TARGETS,
     Items,
     Presentation,
-    count_non_targets,
+    Step,
     draw_items,
+    draw_new_items,
     draw_presentation,
     freeze_features,
 )
 from .learning import (
-    REFRESHES,
     LearningSettings,
     Metaplasticity,
     init_metaplasticity,
@@ -40,234 +38,212 @@ from .learning import (
     measure_displacement,
 )
 from .machine import describe_machine
-from .network import Network, copy_network, init_network, split_parameters
+from .network import Network, copy_network, init_network, predict, split_parameters
 from .plasticity import measure_kappa, measure_plasticity
 from .recall import measure_confusion
+from .schedules import count_new, draw_schedule
+from .settings import Settings, describe_run
 from .storage import read_arrays, write_arrays
 from .workers import one_blas_thread
 
-__all__ = ["Settings", "measure_default_steepness"]
-
-# Balanced steepness of the digits for lists of 3 to 30 items: `--steepness balance`, 10 to 20
-# trials a step.
-STEEPNESS_BY_ITEMS = {3: 18_900.0, 5: 13_900.0, 10: 12_000.0, 20: 6_800.0, 30: 5_500.0}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Everything that a run's numbers depend on, beside the dataset.
-
-    Parameters
-    ----------
-    n_items : int
-        N, items a trial. Paper: 10 and 30.
-    trials : int
-        Paper: 10 in the shipped settings.
-    seed : int
-        Seeds from 10,000 on are for calibration, smaller ones for judging.
-    networks : tuple of str
-        Paper: conventional, stable, hybrid.
-    n_train_images, n_test_images : int
-        Images an item. Paper: 2,000 and 1,000.
-    n_features : int
-        Width of the frozen random layer, 0 for none. Paper: AlexNet up to pool5, 9,216.
-    input_scale : float
-        Factor on the inputs. They are scaled up, and the rate down, so that biases, which are not
-        modulated, move little beside the weights. Calibrated on the digits, see docs/settings.md.
-    hidden : tuple of int
-        Units in the hidden layers of the head. Paper: 4096, 4096.
-    learning_rate : float
-        Paper: 1e-4, for its own features and counts. Calibrated like `input_scale`.
-    batch_size : int
-        Paper: 1024.
-    epochs : int
-        Epochs a presentation. Paper: 5.
-    steepness : float or None
-        s, in 1/weight. Default, if `kappa` is not given either: balanced for the bundled digits
-        and this many items, see :func:`measure_default_steepness`; 12,000 at 10 items. It does not
-        transfer between networks: elsewhere give `kappa`, or balance it.
-    kappa : float or None
-        Dimensionless steepness: each trial sets s = kappa / rms(w - w0), measured after the first
-        presentation of its conventional network.
-    non_target : {"permuted", "none", "true"}
-        Labels of the non-targets. Paper: permuted.
-    refresh : {"presentation", "update"}
-        When plasticity is computed. Paper: once a presentation.
-    modulate_biases : bool
-        Paper: biases are ordinary parameters.
-    dtype : {"float32", "float64"}
-        Paper: float32.
-    by_epoch : bool
-        Also test all items after every epoch. Changes nothing but the time a run takes.
-
-    Raises
-    ------
-    InputError
-        If a value cannot work, alone or with the others.
-
-    Examples
-    --------
-    >>> Settings(n_items=5, trials=2).networks
-    ('conventional', 'stable', 'hybrid')
-    """
-
-    n_items: int = 10
-    trials: int = 10
-    seed: int = 0
-    networks: tuple[str, ...] = ("conventional", "stable", "hybrid")
-    n_train_images: int = 500
-    n_test_images: int = 100
-    n_features: int = 1024
-    input_scale: float = 8.0
-    hidden: tuple[int, ...] = (256, 256)
-    learning_rate: float = 0.0063
-    batch_size: int = 256
-    epochs: int = 5
-    steepness: float | None = None
-    kappa: float | None = None
-    non_target: str = "permuted"
-    refresh: str = "presentation"
-    modulate_biases: bool = False
-    dtype: str = "float32"
-    by_epoch: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot run before anything has started; keep plain Python values."""
-        dtype = _checks.check_dtype("dtype", self.dtype)
-        plain: dict[str, Any] = {
-            "dtype": dtype.name,
-            "n_items": _checks.check_count("n_items", self.n_items, minimum=3),
-            "networks": _checks.check_networks("networks", self.networks, check_network),
-            "hidden": _checks.check_widths("hidden", self.hidden),
-        }
-        for name in ("trials", "n_train_images", "n_test_images", "batch_size", "epochs"):
-            plain[name] = _checks.check_count(name, getattr(self, name))
-        for name in ("seed", "n_features"):
-            plain[name] = _checks.check_count(name, getattr(self, name), minimum=0)
-        if self.steepness is None and self.kappa is None:
-            plain["steepness"] = measure_default_steepness(plain["n_items"])
-        _checks.check_not_both("steepness", self.steepness, "kappa", self.kappa)
-        for name in ("input_scale", "learning_rate", "steepness", "kappa"):
-            value = plain.get(name, getattr(self, name))
-            if value is not None:
-                _checks.check_scalar(name, value, dtype=dtype)
-                plain[name] = float(value)
-        _checks.check_choice("non_target", self.non_target, NON_TARGETS)
-        _checks.check_choice("refresh", self.refresh, REFRESHES)
-        count_non_targets(plain["n_items"], plain["n_train_images"], non_target=self.non_target)
-        for name, value in plain.items():
-            object.__setattr__(self, name, value)
-
-
-def measure_default_steepness(n_items: int) -> float:
-    """Steepness that balances lists of this length of the bundled digits.
-
-    Interpolated between calibrated lengths, 3 to 30 items, on logarithmic axes; longer lists take
-    that of 30. For other data, layers or rates use :func:`balance_steepness`, or kappa.
-
-    Parameters
-    ----------
-    n_items : int
-        At least 3.
-
-    Returns
-    -------
-    float
-        s, in 1/weight.
-
-    Examples
-    --------
-    >>> measure_default_steepness(10)
-    12000.0
-    """
-    n_items = _checks.check_count("n_items", n_items, minimum=3)
-    lengths, found = (np.log(list(part)) for part in zip(*STEEPNESS_BY_ITEMS.items(), strict=True))
-    return round(float(np.exp(np.interp(np.log(n_items), lengths, found))), 1)
+STATE_SECONDS = 30.0  # a trial that takes longer keeps its state this often
+TENTHS = 10  # ranges of flexibility
+MOST_FOLLOWED = 500_000  # weights whose way is kept to tell which synapses moved
 
 
 # --- one trial -----------------------------------------------------------------------
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Draws:
+    """Everything random about a trial, except the images' orders, drawn as they are needed."""
+
+    schedule: list[Step]
+    items: Items
+    newborn: Network
+    for_flexibility: np.random.SeedSequence
+    for_order: np.random.SeedSequence
+
+
+@dataclass(kw_only=True)
+class _Progress:
+    """What a trial has learned so far: with its draws, all that it needs to go on.
+
+    The first axis of every list is the networks.
+    """
+
+    rms: float  # displacement after the conventional network's first presentation, for kappa
+    parameters: list[NDArray[Any]]
+    confusion: list[list[NDArray[np.int64]]]
+    new_confusion: list[list[NDArray[np.int64]]]
+    path: list[list[NDArray[Any]]]  # followed weights at birth and after every presentation
+    kept: dict[int, list[NDArray[Any]]]  # by presentations learned, to rewind to
+    done: int = 0
+
+
 def run_trial(
-    dataset: Dataset, settings: Settings, trial: int, backend: str
+    dataset: Dataset, settings: Settings, trial: int, backend: str, state: Path | None = None
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """One trial: its arrays by name, and where and how long it ran."""
+    """One trial: its arrays by name, and where and how long it ran.
+
+    A trial that takes long keeps what it has learned so far in the file `state`.
+    """
     started = time.perf_counter()
     backend = _checks.check_backend(backend)  # loads the BLAS that is then limited to one thread
     with one_blas_thread():
-        arrays = _learn_sequence(dataset, settings, trial, backend)
+        arrays = _learn_schedule(dataset, settings, trial, backend, state)
         machine = describe_machine()
     seconds = round(time.perf_counter() - started, 3)
     return arrays, {"backend": backend, "machine": machine, "seconds": seconds}
 
 
-def _learn_sequence(
-    dataset: Dataset, settings: Settings, trial: int, backend: str
+def _learn_schedule(
+    dataset: Dataset, settings: Settings, trial: int, backend: str, state: Path | None
 ) -> dict[str, NDArray[Any]]:
     """One trial: every network learns every presentation, and all items are tested after each."""
-    child = np.random.SeedSequence(settings.seed, spawn_key=(trial,))
-    for_items, for_features, for_weights, for_flexibility, for_order = child.spawn(5)
-    items = _draw_scaled_items(dataset, settings, for_items, for_features)
+    draws = _draw_trial(dataset, settings, trial)
+    schedule, items = draws.schedule, draws.items
+    presentations = _draw_presentations(draws, settings)
+    learn = partial(_learn_and_test, items=items, settings=settings, backend=backend)
+    followed = _choose_followed(draws.newborn) if settings.by_flexibility else slice(0, 0)
+    rewound_to = {step.after for number, step in enumerate(schedule) if step.after != number}
+
+    first = next(presentations)
+    shared = None
+    progress = None if state is None else _read_progress(state, dataset, settings)
+    if progress is None:
+        progress, shared = _start(draws, first, learn, len(settings.networks))
+        _note(progress, followed, rewound_to)
+    # Exactly one of the two is set.
+    kappa = settings.kappa
+    steepness = kappa / progress.rms if kappa else cast("float", settings.steepness)
+    rules = _init_rules(draws, settings, steepness)
+    networks = [
+        Network(layer_sizes=draws.newborn.layer_sizes, parameters=parameters)
+        for parameters in progress.parameters
+    ]
+
+    written = time.perf_counter()
+    for number, presentation in enumerate(chain([first], presentations)):
+        if number < progress.done:
+            continue  # drawn all the same, so that what follows is drawn alike
+        step = schedule[number]
+        if step.after != number:
+            for network, parameters in zip(networks, progress.kept[step.after], strict=True):
+                network.parameters[:] = parameters
+        for index, (network, rule) in enumerate(zip(networks, rules, strict=True)):
+            # Born alike, networks part only when plasticities do: learn the first one once.
+            if shared and settings.refresh == "presentation" and _is_plastic_at_birth(rule):
+                network.parameters[:], rows = shared
+            else:
+                rows = learn(network, rule, presentation)
+            progress.confusion[index].extend(rows)
+            new = _test_new(network, items, is_shown=step.shown >= len(items))
+            progress.new_confusion[index].append(new)
+        shared = None
+        progress.done = number + 1
+        _note(progress, followed, rewound_to)
+        if state is not None and time.perf_counter() - written > STATE_SECONDS:
+            _write_progress(state, progress, dataset, settings)
+            written = time.perf_counter()
+
+    counts = np.array(progress.confusion)
+    rows_by_epoch = counts if settings.by_epoch else counts[:, :0]
+    moved, share = _measure_by_flexibility(progress.path, [r.flexibility[followed] for r in rules])
+    return {
+        "confusion": counts[:, :: settings.epochs if settings.by_epoch else 1],
+        "new_confusion": np.array(progress.new_confusion),
+        "recall_by_epoch": np.diagonal(rows_by_epoch, axis1=-2, axis2=-1) / settings.n_test_images,
+        "item_classes": np.array(items.classes),
+        "schedule": np.array(schedule),
+        "kappa": np.array(steepness * progress.rms),
+        "displacement_by_flexibility": moved,
+        "displacement_share": share,
+    }
+
+
+def _draw_trial(dataset: Dataset, settings: Settings, trial: int) -> _Draws:
+    """Draw from the trial's own child of the seed, each kind of thing from a child of that."""
+    seeds = np.random.SeedSequence(settings.seed, spawn_key=(trial,)).spawn(7)
+    for_items, for_features, for_weights, for_flexibility, for_order, for_schedule, for_new = seeds
+    n_items = settings.n_items
+    schedule = draw_schedule(settings.schedule, n_items, rng=np.random.default_rng(for_schedule))
+    items = _draw_scaled_items(
+        dataset, settings, count_new(schedule, n_items), (for_items, for_features, for_new)
+    )
     newborn = init_network(
-        (items.train_images.shape[-1], *settings.hidden, settings.n_items),
+        (items.train_images.shape[-1], *settings.hidden, n_items),
         rng=np.random.default_rng(for_weights),
         dtype=settings.dtype,
     )
-    presentations = _draw_presentations(items, settings, for_order)
-    learn = partial(_learn_and_test, items=items, settings=settings, backend=backend)
+    return _Draws(
+        schedule=schedule,
+        items=items,
+        newborn=newborn,
+        for_flexibility=for_flexibility,
+        for_order=for_order,
+    )
 
-    # kappa is defined by the first presentation of the conventional network, whatever else runs.
-    first, twin = next(presentations), copy_network(newborn)
+
+def _start(
+    draws: _Draws, first: Presentation, learn: Callable[..., Any], n_networks: int
+) -> tuple[_Progress, tuple[NDArray[Any], list[NDArray[np.int64]]]]:
+    """Networks as they are born, and what the first presentation makes of a conventional one.
+
+    That defines kappa, whichever networks run.
+    """
+    newborn, items = draws.newborn, draws.items
+    twin = copy_network(newborn)
     ordinary = init_metaplasticity(
         twin, "conventional", steepness=1.0, rng=np.random.default_rng(0)
     )
-    twin_confusion = learn(twin, ordinary, first)
+    rows = learn(twin, ordinary, first)
     weights, _ = split_parameters(measure_displacement(twin, ordinary), twin.layer_sizes)
-    rms = measure_kappa(np.concatenate([layer.ravel() for layer in weights]), steepness=1.0)
-    # Exactly one of the two is set.
-    steepness = settings.kappa / rms if settings.kappa else cast("float", settings.steepness)
+    untrained = measure_confusion(newborn, items.test_images[: len(items)])
+    no_new = _test_new(newborn, items, is_shown=False)
+    progress = _Progress(
+        rms=measure_kappa(np.concatenate([layer.ravel() for layer in weights]), steepness=1.0),
+        parameters=[newborn.parameters.copy() for _ in range(n_networks)],
+        confusion=[[untrained] for _ in range(n_networks)],
+        new_confusion=[[no_new] for _ in range(n_networks)],
+        path=[[] for _ in range(n_networks)],
+        kept={},
+    )
+    return progress, (twin.parameters, rows)
 
-    networks = [copy_network(newborn) for _ in settings.networks]
-    rules = [
+
+def _init_rules(draws: _Draws, settings: Settings, steepness: float) -> list[Metaplasticity]:
+    """Flexibility for every network, all from the same uniform numbers."""
+    return [
         init_metaplasticity(
-            newborn,
+            draws.newborn,
             kind,
             steepness=steepness,
-            rng=np.random.default_rng(for_flexibility),
+            rng=np.random.default_rng(draws.for_flexibility),
             modulate_biases=settings.modulate_biases,
         )
         for kind in settings.networks
     ]
-    untrained = measure_confusion(newborn, items.test_images)
-    confusion = [[untrained] for _ in networks]
-    for network, rule, rows in zip(networks, rules, confusion, strict=True):
-        # Born alike, networks part only when plasticities do: learn the first presentation once.
-        if settings.refresh == "presentation" and _is_plastic_at_birth(rule):
-            network.parameters[:] = twin.parameters
-            rows.extend(twin_confusion)
-        else:
-            rows.extend(learn(network, rule, first))
-    for presentation in presentations:
-        for network, rule, rows in zip(networks, rules, confusion, strict=True):
-            rows.extend(learn(network, rule, presentation))
 
-    counts = np.array(confusion)
-    rows_by_epoch = counts if settings.by_epoch else counts[:, :0]
-    return {
-        "confusion": counts[:, :: settings.epochs if settings.by_epoch else 1],
-        "recall_by_epoch": np.diagonal(rows_by_epoch, axis1=-2, axis2=-1) / settings.n_test_images,
-        "item_classes": np.array(items.classes),
-        "kappa": np.array(steepness * rms),
-    }
+
+def _note(
+    progress: _Progress, followed: NDArray[np.intp] | slice, rewound_to: Collection[int | None]
+) -> None:
+    """Keep what is measured along the way, and a state that a later step starts from."""
+    for path, parameters in zip(progress.path, progress.parameters, strict=True):
+        path.append(parameters[followed].copy())
+    if progress.done in rewound_to:
+        progress.kept[progress.done] = [parameters.copy() for parameters in progress.parameters]
 
 
 def _draw_scaled_items(
     dataset: Dataset,
     settings: Settings,
-    for_items: np.random.SeedSequence,
-    for_features: np.random.SeedSequence,
+    n_new: int,
+    seeds: tuple[np.random.SeedSequence, ...],
 ) -> Items:
     """Items as the head sees them: through the frozen layer, if there is one, and scaled."""
+    for_items, for_features, for_new = seeds
     items = draw_items(
         dataset,
         n_items=settings.n_items,
@@ -276,6 +252,8 @@ def _draw_scaled_items(
         rng=np.random.default_rng(for_items),
         dtype=settings.dtype,
     )
+    if n_new:
+        items = draw_new_items(items, dataset, n_new=n_new, rng=np.random.default_rng(for_new))
     if settings.n_features:
         rng = np.random.default_rng(for_features)
         items = freeze_features(items, n_features=settings.n_features, rng=rng)
@@ -289,19 +267,17 @@ def _draw_scaled_items(
     return replace(items, **scaled)
 
 
-def _draw_presentations(
-    items: Items, settings: Settings, seed: np.random.SeedSequence
-) -> Iterator[Presentation]:
-    """Each item once, in order; drawn only when its turn comes, since images take memory."""
-    rng = np.random.default_rng(seed)
-    for item in range(settings.n_items):
+def _draw_presentations(draws: _Draws, settings: Settings) -> Iterator[Presentation]:
+    """One presentation a step, drawn only when its turn comes, since images take memory."""
+    rng = np.random.default_rng(draws.for_order)
+    for number, step in enumerate(draws.schedule):
         yield draw_presentation(
-            items,
-            item,
+            draws.items,
+            step,
             epochs=settings.epochs,
             non_target=settings.non_target,
             rng=rng,
-            number=item,
+            number=number,
         )
 
 
@@ -325,7 +301,7 @@ def _learn_and_test(
     confusion: list[NDArray[np.int64]] = []
 
     def test(_: int = 0) -> None:
-        confusion.append(measure_confusion(network, items.test_images))
+        confusion.append(measure_confusion(network, items.test_images[: len(items)]))
 
     learn_item(
         network,
@@ -344,24 +320,100 @@ def _learn_and_test(
     return confusion
 
 
-# --- what a run was, and what is kept of it ------------------------------------------
+def _test_new(network: Network, items: Items, *, is_shown: bool) -> NDArray[np.int64]:
+    """What is answered to new items, which have no output; 0 where none has been shown yet."""
+    images = items.test_images[len(items) :]
+    if not is_shown:
+        return np.zeros((len(images), len(items)), np.int64)
+    answers = predict(network, images.reshape(-1, images.shape[-1])).reshape(images.shape[:2])
+    return np.array([np.bincount(row, minlength=len(items)) for row in answers])
 
 
-def describe_run(experiment: str, dataset: Dataset, settings: Settings) -> dict[str, Any]:
-    """What two runs must share to be the same run, as JSON holds it."""
-    described = {
-        "kind": experiment,
-        "schema": 1,
-        "dataset": dataset.name,
-        "dataset_sha256": measure_digest(dataset),
-        "networks": list(settings.networks),
-        "settings": asdict(settings),
+def _choose_followed(network: Network) -> NDArray[np.intp]:
+    """Which weights are followed: all, or an even sample of a large network's. No biases."""
+    is_weight = np.zeros(len(network.parameters), dtype=bool)
+    for weights in split_parameters(is_weight, network.layer_sizes)[0]:
+        weights[:] = True
+    indices = np.flatnonzero(is_weight)
+    return indices[:: -(-len(indices) // MOST_FOLLOWED)]
+
+
+def _measure_by_flexibility(
+    path: list[list[NDArray[Any]]], flexibility: list[NDArray[Any]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How far the synapses of each tenth of flexibility went in each presentation.
+
+    The rms of a presentation's steps, and the share it has in where they came in the end: its steps
+    projected on the displacement at the end, which adds up to 1. NaN where a tenth has no synapse.
+    """
+    n_steps = len(path[0]) - 1
+    moved = np.full((len(path), n_steps, TENTHS), np.nan)
+    share = moved.copy()
+    for network, (weights, f) in enumerate(zip(path, flexibility, strict=True)):
+        if not len(f):
+            return moved[:, :0], share[:, :0]
+        tenth = np.minimum((f * TENTHS).astype(np.intp), TENTHS - 1)
+        count = np.bincount(tenth, minlength=TENTHS)
+        steps = np.diff(np.array(weights, dtype=np.float64), axis=0)
+        total = steps.sum(axis=0)
+        whole = np.bincount(tenth, weights=total**2, minlength=TENTHS)
+        with np.errstate(invalid="ignore"):  # 0 / 0 is NaN: no synapse, or none that moved
+            for number, step in enumerate(steps):
+                squares = np.bincount(tenth, weights=step**2, minlength=TENTHS)
+                along = np.bincount(tenth, weights=step * total, minlength=TENTHS)
+                moved[network, number] = np.sqrt(squares / count)
+                share[network, number] = along / whole
+    return moved, share
+
+
+# --- the state of a long trial -------------------------------------------------------
+
+
+def _write_progress(path: Path, progress: _Progress, dataset: Dataset, settings: Settings) -> None:
+    """Put what was learned so far on disk, whole; uncompressed, since weights do not compress."""
+    if not path.parent.is_dir():
+        return  # a worker on another machine, which the folder does not reach
+    arrays = {
+        "parameters": np.array(progress.parameters),
+        "confusion": np.array(progress.confusion),
+        "new_confusion": np.array(progress.new_confusion),
+        "path": np.array(progress.path),
+        "kept_after": np.array(list(progress.kept), dtype=np.intp),
+        "kept": np.array(list(progress.kept.values())),
     }
-    return json.loads(json.dumps(described))  # tuples become lists, as they will when read back
+    facts = {"done": progress.done, "rms": progress.rms}
+    header = {**describe_run(dataset, settings), **facts}
+    write_arrays(path, arrays, header=header, compress=False)
+
+
+def _read_progress(path: Path, dataset: Dataset, settings: Settings) -> _Progress | None:
+    """What a stopped trial had learned, refused if it was another run's."""
+    if not path.exists():
+        return None
+    arrays, header = read_arrays(path)
+    _errors.check_same_run(path, header, describe_run(dataset, settings))
+    after = [int(number) for number in arrays["kept_after"]]
+    return _Progress(
+        rms=float(header["rms"]),
+        parameters=list(arrays["parameters"]),
+        confusion=[list(rows) for rows in arrays["confusion"]],
+        new_confusion=[list(rows) for rows in arrays["new_confusion"]],
+        kept={number: list(kept) for number, kept in zip(after, arrays["kept"], strict=True)},
+        path=[list(rows) for rows in arrays["path"]],
+        done=int(header["done"]),
+    )
+
+
+# --- what is kept of a run -----------------------------------------------------------
 
 
 def _trial_path(folder: Path, trial: int) -> Path:
     return folder / f"trial-{trial:04d}.npz"
+
+
+def state_path(folder: Path, trial: int) -> Path:
+    """Where a trial that takes long keeps what it has learned so far."""
+    return folder / f"trial-{trial:04d}.state.npz"
 
 
 def write_trial(
@@ -373,6 +425,7 @@ def write_trial(
     """Put a finished trial on disk, whole."""
     _errors.check_output_folder(folder)
     write_arrays(_trial_path(folder, trial), arrays, header=header)
+    state_path(folder, trial).unlink(missing_ok=True)
 
 
 def read_trials(

@@ -99,24 +99,24 @@ def _deferred_interrupt() -> Iterator[None]:
 
 def run_jobs(
     function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], executor: Executor | None
-) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Call a function for each tuple of arguments; yield both as soon as a result is there."""
+) -> Iterator[tuple[int, tuple[Any, ...], Any]]:
+    """Call a function for each tuple of arguments; yield which, and each result as it comes."""
     if executor is None:
-        for these in arguments:
-            yield these, function(*these)
+        for index, these in enumerate(arguments):
+            yield index, these, function(*these)
         return
-    futures: dict[Any, tuple[Any, ...]] = {}
+    futures: dict[Any, tuple[int, tuple[Any, ...]]] = {}
     # Not as_completed, which a Ctrl-C may leave with the lock of a future that a pool waits for.
     done: SimpleQueue[Any] = SimpleQueue()
     try:
         with _deferred_interrupt():
-            for these in arguments:
+            for index, these in enumerate(arguments):
                 future = executor.submit(function, *these)
-                futures[future] = these
+                futures[future] = index, these
                 future.add_done_callback(done.put)
         for _ in range(len(futures)):
             future = _get(done)
-            yield futures[future], future.result()
+            yield *futures[future], future.result()
     except BrokenExecutor as error:
         _errors.raise_dead_worker(error)
     except Exception:
