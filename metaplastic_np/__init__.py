@@ -18,7 +18,8 @@ Reading order, an afternoon:
 11. experiments     what the paper did
 12. figures         pictures
 13. workers         many trials at once
-14. _kernels        the same equations, compiled
+14. sources         MNIST, and images of your own
+15. _kernels        the same equations, compiled
 """
 
 from ._errors import (
@@ -28,9 +29,7 @@ from ._errors import (
     WorkerError,
 )
 from .datasets import (
-    DATASETS,
     Dataset,
-    load_dataset,
     load_digits,
     measure_digest,
 )
@@ -116,6 +115,15 @@ from .recall import (
     measure_recency,
     measure_serial_position_curve,
 )
+from .sources import (
+    DATASETS,
+    check_sources,
+    fetch_mnist,
+    load_dataset,
+    load_mnist,
+    load_npz,
+    read_idx,
+)
 from .storage import (
     read_arrays,
     write_arrays,
@@ -148,6 +156,7 @@ __all__ = [
     "WorkerError",
     "balance_steepness",
     "chance_recall",
+    "check_sources",
     "copy_network",
     "dense_backward",
     "dense_forward",
@@ -155,6 +164,7 @@ __all__ = [
     "draw_flexibility",
     "draw_items",
     "draw_presentation",
+    "fetch_mnist",
     "freeze_features",
     "gradient_check",
     "init_metaplasticity",
@@ -163,7 +173,9 @@ __all__ = [
     "load_dataset",
     "load_digits",
     "load_metaplasticity",
+    "load_mnist",
     "load_network",
+    "load_npz",
     "load_results",
     "loss_and_gradient",
     "make_serial_position_figure",
@@ -192,6 +204,7 @@ __all__ = [
     "plot_serial_position",
     "predict",
     "read_arrays",
+    "read_idx",
     "relu_backward",
     "relu_forward",
     "run_serial_position",

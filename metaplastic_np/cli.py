@@ -19,7 +19,6 @@ from typing import Any, NoReturn
 import numpy as np
 
 from . import _checks, _errors
-from .datasets import DATASETS, load_dataset
 from .experiments import (
     Results,
     balance_steepness,
@@ -42,6 +41,7 @@ from .recall import (
     measure_recency,
     measure_serial_position_curve,
 )
+from .sources import DATASETS, load_dataset
 from .trials import Settings, describe_run, read_trials
 from .workers import open_pool
 

@@ -122,7 +122,7 @@ def draw_items(
     Returns
     -------
     Items
-        Images flattened to (rows * columns,) each.
+        Images flattened to (rows * columns,) each; uint8 pixels divided by 255.
 
     Raises
     ------
@@ -166,6 +166,8 @@ def draw_items(
             sides.append(images[rows])
         # (item, image, row, column): side by side is along the columns.
         canvas = np.concatenate(sides, axis=-1).astype(dtype, copy=False)
+        if images.dtype == np.uint8:
+            canvas /= 255
         drawn.append(np.ascontiguousarray(canvas.reshape(n_items, n_images, -1)))
     return Items(classes=classes, train_images=drawn[0], test_images=drawn[1])
 

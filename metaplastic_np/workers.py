@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import signal
 import sys
 import threading
@@ -9,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing import get_context
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -111,7 +113,7 @@ def run_jobs(
     try:
         with _deferred_interrupt():
             for these in arguments:
-                future = executor.submit(function, *these)
+                future = executor.submit(_Job(function, these))
                 futures[future] = these
                 future.add_done_callback(done.put)
         for _ in range(len(futures)):
@@ -124,6 +126,27 @@ def run_jobs(
         for future in futures:
             future.cancel()
         raise
+
+
+class _Job:
+    """A call that unpickles its arguments as a part of it, so that what goes wrong is its answer.
+
+    Else a worker of a pool that cannot load a dataset dies, and nobody is told why.
+    """
+
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self.function, self.arguments = function, arguments
+
+    def __call__(self) -> Any:
+        """Where nothing was pickled: in a thread."""
+        return self.function(*self.arguments)
+
+    def __reduce__(self) -> Any:
+        return partial, (_unpickle_and_call, self.function, pickle.dumps(self.arguments))
+
+
+def _unpickle_and_call(function: Callable[..., Any], arguments: bytes) -> Any:
+    return function(*pickle.loads(arguments))
 
 
 def _get(queue: SimpleQueue[Any]) -> Any:

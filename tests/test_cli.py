@@ -115,7 +115,10 @@ def test_resume_in_an_empty_folder_starts_afresh(capsys):
     [
         (["--networks", "hybridd"], "`networks` must name conventional, stable"),
         (["--networks", ""], "`networks` must name conventional, stable"),
-        (["--dataset", "cifar"], "`dataset` must be one of digits; got 'cifar'"),
+        (
+            ["--dataset", "cifar"],
+            "`dataset` must be digits, mnist or the path of an npz file; got 'cifar'",
+        ),
         (["--items", "2"], "`n_items` must be a whole number, at least 3; got 2"),
         (["--items", "46"], "`n_items` must be at most 45"),
         (["--trials", "0"], "`trials` must be a whole number, at least 1; got 0"),

@@ -332,7 +332,19 @@ CASES = {
     ),
     "unknown dataset": (
         lambda: mp.load_dataset("cifar"),
-        "`dataset` must be one of digits; got 'cifar'",
+        "`dataset` must be digits, mnist or the path of an npz file; got 'cifar'",
+    ),
+    "a number for a dataset": (
+        lambda: mp.load_dataset(7),
+        "`dataset` must be digits, mnist or the path of an npz file; got 7",
+    ),
+    "a list for a dataset": (
+        lambda: mp.load_dataset(["digits"]),
+        r"`dataset` must be digits, mnist or the path of an npz file; got \['digits'\]",
+    ),
+    "a file that is not there": (
+        lambda: mp.load_dataset("no/such.npz"),
+        r"cannot read .*such.npz: No such file or directory",
     ),
     "more items than there are": (
         lambda: items(n_items=4),
