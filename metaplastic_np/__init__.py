@@ -14,254 +14,51 @@ Reading order, an afternoon:
  7. items           what is shown, when, under which labels
  8. learning        the one place where weights move
  9. recall          what was remembered
-10. schedules       what is presented when
-10. trials          one draw of everything, learned by every network
-11. experiments     what the paper did
-12. figures         pictures
-13. workers         many trials at once
-14. _kernels        the same equations, compiled
+10. _kernels        the same equations, compiled
+
+and another one, for what is made of it:
+
+11. schedules       which item is presented when
+12. settings        all that a run's numbers depend on
+13. trials          one draw of everything, learned by every network
+14. experiments     many trials, their results, steepness by balance
+15. statistics      bounds and intervals over trials
+16. claims          what the paper says, as margins; controls, verdicts: whether it holds
+17. panels          what a figure shows; pictures: which there are; figures: how they are drawn
+18. reproduce       the whole paper as a plan, and report, the page that comes of it
+19. sources         MNIST, and images of your own
+20. workers         many trials at once
 """
 
-from ._errors import (
-    DivergenceError,
-    InputError,
-    OutputError,
-    WorkerError,
-)
-from .claims import (
-    CLAIMS,
-    Claim,
-    judge_claim,
-    judge_claims,
-    judge_controls,
-)
-from .datasets import (
-    DATASETS,
-    Dataset,
-    load_dataset,
-    load_digits,
-    measure_digest,
-)
-from .experiments import (
-    CALIBRATION_SEED,
-    Results,
-    balance_steepness,
-    load_results,
-    run_experiment,
-    run_experiments,
-    save_results,
-)
-from .figures import (
-    make_figure,
-    plot_matrix,
-    plot_panel,
-    save_figure,
-)
-from .flexibility import (
-    NETWORKS,
-    draw_flexibility,
-)
-from .gradient_check import (
-    gradient_check,
-)
-from .items import (
-    NON_TARGETS,
-    Items,
-    Presentation,
-    Step,
-    draw_items,
-    draw_new_items,
-    draw_presentation,
-    freeze_features,
-)
-from .layers import (
-    dense_backward,
-    dense_forward,
-    relu_backward,
-    relu_forward,
-    softmax_cross_entropy_backward,
-    softmax_cross_entropy_forward,
-)
-from .learning import (
-    LearningSettings,
-    Metaplasticity,
-    init_metaplasticity,
-    learn_item,
-    load_metaplasticity,
-    measure_displacement,
-    save_metaplasticity,
-)
-from .machine import (
-    describe_machine,
-)
-from .network import (
-    Network,
-    copy_network,
-    init_network,
-    load_network,
-    loss_and_gradient,
-    network_backward,
-    network_forward,
-    predict,
-    save_network,
-    sgd_step_inplace,
-    split_parameters,
-)
-from .panels import (
-    PICTURES,
-    Matrix,
-    Panel,
-    Picture,
-    Series,
-    measure_table,
-    show_biased,
-    show_frequency,
-    show_poisoning,
-    show_repetition,
-    show_serial_position,
-)
-from .plasticity import (
-    measure_drift,
-    measure_kappa,
-    measure_plasticity,
-    measure_synaptic_rate,
-)
-from .recall import (
-    chance_recall,
-    measure_capacity,
-    measure_confusion,
-    measure_false_alarms,
-    measure_forgetting,
-    measure_gross_memory,
-    measure_memorized,
-    measure_primacy,
-    measure_recall,
-    measure_recency,
-    measure_serial_position_curve,
-)
-from .schedules import (
-    SCHEDULES,
-    draw_schedule,
-    measure_positions,
-)
-from .settings import (
-    Settings,
-    measure_default_steepness,
-)
-from .statistics import (
-    measure_bounds,
-    measure_figure_interval,
-    measure_interval,
-    measure_rank_correlation,
-)
-from .storage import (
-    read_arrays,
-    write_arrays,
-    write_atomic,
-)
-from .workers import (
-    open_pool,
-)
+from types import ModuleType as _ModuleType
 
-__all__ = [
-    "CALIBRATION_SEED",
-    "CLAIMS",
-    "DATASETS",
-    "NETWORKS",
-    "NON_TARGETS",
-    "PICTURES",
-    "SCHEDULES",
-    "Claim",
-    "Dataset",
-    "DivergenceError",
-    "InputError",
-    "Items",
-    "LearningSettings",
-    "Matrix",
-    "Metaplasticity",
-    "Network",
-    "OutputError",
-    "Panel",
-    "Picture",
-    "Presentation",
-    "Results",
-    "Series",
-    "Settings",
-    "Step",
-    "WorkerError",
-    "balance_steepness",
-    "chance_recall",
-    "copy_network",
-    "dense_backward",
-    "dense_forward",
-    "describe_machine",
-    "draw_flexibility",
-    "draw_items",
-    "draw_new_items",
-    "draw_presentation",
-    "draw_schedule",
-    "freeze_features",
-    "gradient_check",
-    "init_metaplasticity",
-    "init_network",
-    "judge_claim",
-    "judge_claims",
-    "judge_controls",
-    "learn_item",
-    "load_dataset",
-    "load_digits",
-    "load_metaplasticity",
-    "load_network",
-    "load_results",
-    "loss_and_gradient",
-    "make_figure",
-    "measure_bounds",
-    "measure_capacity",
-    "measure_confusion",
-    "measure_default_steepness",
-    "measure_digest",
-    "measure_displacement",
-    "measure_drift",
-    "measure_false_alarms",
-    "measure_figure_interval",
-    "measure_forgetting",
-    "measure_gross_memory",
-    "measure_interval",
-    "measure_kappa",
-    "measure_memorized",
-    "measure_plasticity",
-    "measure_positions",
-    "measure_primacy",
-    "measure_rank_correlation",
-    "measure_recall",
-    "measure_recency",
-    "measure_serial_position_curve",
-    "measure_synaptic_rate",
-    "measure_table",
-    "network_backward",
-    "network_forward",
-    "open_pool",
-    "plot_matrix",
-    "plot_panel",
-    "predict",
-    "read_arrays",
-    "relu_backward",
-    "relu_forward",
-    "run_experiment",
-    "run_experiments",
-    "save_figure",
-    "save_metaplasticity",
-    "save_network",
-    "save_results",
-    "sgd_step_inplace",
-    "show_biased",
-    "show_frequency",
-    "show_poisoning",
-    "show_repetition",
-    "show_serial_position",
-    "softmax_cross_entropy_backward",
-    "softmax_cross_entropy_forward",
-    "split_parameters",
-    "write_arrays",
-    "write_atomic",
-]
+from ._errors import *
+from .claims import *
+from .datasets import *
+from .experiments import *
+from .figures import *
+from .flexibility import *
+from .gradient_check import *
+from .items import *
+from .layers import *
+from .learning import *
+from .machine import *
+from .network import *
+from .panels import *
+from .pictures import *
+from .plasticity import *
+from .recall import *
+from .reproduce import *
+from .schedules import *
+from .settings import *
+from .sources import *
+from .statistics import *
+from .storage import *
+from .verdicts import *
+from .workers import *
+
+__all__ = sorted(
+    name
+    for name, thing in globals().items()
+    if not name.startswith("_") and not isinstance(thing, _ModuleType)
+)

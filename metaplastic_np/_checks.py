@@ -92,6 +92,11 @@ def raise_unknown_network(value: object, known: Iterable[str]) -> NoReturn:
     _expected("networks", "name " + ", ".join(known) + " or homogeneous:F", repr(value))
 
 
+def raise_unknown_dataset(value: object, known: Iterable[str]) -> NoReturn:
+    """Neither a dataset's name nor a file's."""
+    _expected("dataset", "be " + ", ".join(known) + " or the path of an npz file", repr(value))
+
+
 def check_level(name: str, value: float) -> float:
     """One flexibility for every synapse: a number in [0, 1]."""
     if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= value <= 1:
@@ -397,7 +402,7 @@ def check_images(name: str, images: ArrayLike) -> NDArray[Any]:
         _expected(name, "hold real numbers", found.dtype)
     if found.ndim < 2 or found.size == 0:
         _expected(name, "have shape (n, ...) with at least one image and pixel", found.shape)
-    return check_finite(name, found)
+    return check_finite(name, found) if found.dtype.kind == "f" else found
 
 
 def check_classes(train_labels: NDArray[Any], test_labels: NDArray[Any]) -> None:

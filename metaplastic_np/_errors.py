@@ -70,6 +70,55 @@ def raise_unreadable_file(path: Path, reason: str) -> NoReturn:
     raise InputError(f"cannot read {path}: {reason}")
 
 
+def raise_changed_dataset(name: str) -> NoReturn:
+    """What a worker loaded is not what it was asked to learn from."""
+    raise InputError(
+        f"the images of dataset {name!r} changed since the run started "
+        "(or its `reload` loads others); start again"
+    )
+
+
+def raise_missing_mnist(name: str, places: Iterable[Path]) -> NoReturn:
+    """A dataset that does not come with the package, and is not on this machine."""
+    raise InputError(
+        f"cannot find MNIST's {name}.gz in {' or '.join(map(str, places))}: run `metaplastic-np "
+        "data fetch mnist`, or set METAPLASTIC_NP_DATA to a folder with the four files"
+    )
+
+
+def raise_no_home() -> NoReturn:
+    """An account without a home folder, as some containers have."""
+    raise InputError("there is no home folder to keep data in: set METAPLASTIC_NP_DATA to a folder")
+
+
+def raise_missing_extra(extra: str, error: ImportError) -> NoReturn:
+    """A package that only some users need."""
+    raise InputError(
+        f'{error.name} cannot be imported ({error}): pip install "metaplastic-np[{extra}]"'
+    ) from error
+
+
+def raise_no_results(folder: Path) -> NoReturn:
+    """Nothing to report on."""
+    raise InputError(f"there are no results (*.npz) in {folder}: run an experiment first")
+
+
+def raise_no_scheduler(address: str, error: Exception) -> NoReturn:
+    """A cluster that is not there."""
+    raise InputError(
+        f"no Dask scheduler answers at {address} ({type(error).__name__}): start one with "
+        "`dask scheduler`, or use --jobs"
+    ) from error
+
+
+def raise_unfetched(name: str, failures: Sequence[str], folder: Path) -> NoReturn:
+    """No mirror gave the right file."""
+    raise OutputError(
+        f"cannot fetch {name} ({'; '.join(failures)}): no network? copy the four files into "
+        f"{folder}, or set METAPLASTIC_NP_DATA to a folder with them"
+    )
+
+
 def check_file_kind(path: Path, header: Mapping[str, Any], *, kind: str, schema: int) -> None:
     """A file of ours, of this kind, written by a version that we can read."""
     if header.get("kind") != kind:

@@ -1,27 +1,27 @@
 """The claims of the paper, and three controls that it lacks, as code.
 
 A claim is a list of **margins**, one number for each trial, positive where the claim is right; the
-networks of a trial are compared in pairs. A claim *holds* if the one-sided 95 % lower t bound is
-above 0 for every margin, *fails* if the upper bound is below 0 for some margin, and is *undecided*
-otherwise. What was measured, and every threshold below, was written down before the first run that
-was judged.
-
-Each claim's code is run on **controls**, too: the same trials with networks exchanged, positions
-permuted, or the hybrid replaced by the conventional network, where the claim is false. A claim that
-held there would be a flaw of its code.
+networks of a trial are compared in pairs. :mod:`metaplastic_np.verdicts` judges them. What is
+measured, and every threshold below, was written down before the first run that was judged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _checks, _errors
-from .experiments import ARRAYS, BY_TRIAL, Results
+from . import _checks
+from .controls import (
+    Control,
+    exchanged,
+    hybrid_is_conventional,
+    labels_stay_permuted,
+    permuted,
+)
+from .experiments import Results
 from .recall import (
     chance_recall,
     measure_memorized,
@@ -29,9 +29,9 @@ from .recall import (
     measure_recency,
 )
 from .schedules import measure_positions
-from .statistics import measure_bounds, measure_rank_correlation
+from .statistics import measure_rank_correlation
 
-__all__ = ["CLAIMS", "Claim", "judge_claim", "judge_claims", "judge_controls"]
+__all__ = ["CLAIMS", "Claim"]
 
 Float = NDArray[np.float64]
 Evidence = Mapping[str, Results]
@@ -43,7 +43,6 @@ MIDDLE = slice(3, 7)  # C3: positions 4 to 7
 SHORT_LIST = 15  # C4: from here to the whole list of 30
 PASSES = 9  # C6, C7, C11
 N_ITEMS = {"serial-position-30": 30}  # of a run; 10 elsewhere
-N_CONTROLS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +71,7 @@ class Claim:
     statement: str
     needs: Mapping[str, tuple[str, ...]]
     measure: Callable[[Evidence], Margins]
-    controls: tuple[Callable[[Evidence, np.random.Generator], Evidence], ...]
+    controls: tuple[Control, ...]
 
 
 # --- reading results -----------------------------------------------------------------
@@ -237,7 +236,7 @@ def _biased(evidence: Evidence) -> Margins:
 
 
 def _mixing(evidence: Evidence) -> Margins:
-    homogeneous = _homogeneous(evidence["data-poisoning"])
+    homogeneous = _homogeneous(evidence["hebb-repetition"])
     hybrid, other = (
         _recall(evidence[run], network).mean(axis=1)
         for run, network in (("serial-position", "hybrid"), ("homogeneous-sweep", homogeneous))
@@ -246,12 +245,11 @@ def _mixing(evidence: Evidence) -> Margins:
 
 
 def _time_scales(evidence: Evidence) -> Margins:
-    run = evidence["data-poisoning"]
-    row = run.settings.n_items * PASSES
-    hybrid, other = (
-        _recall(run, network, row).mean(axis=1) for network in ("hybrid", _homogeneous(run))
-    )
-    return {"mean recall after nine passes above that network's": hybrid - other}
+    hebb = evidence["hebb-repetition"]
+    row = hebb.settings.n_items * PASSES
+    hybrid = _recall(evidence["data-poisoning"], "hybrid", row).mean(axis=1)
+    other = _recall(hebb, _homogeneous(hebb), row).mean(axis=1)
+    return {"mean recall after nine passes above that network's": _minus(hybrid, other)}
 
 
 def _label_noise(evidence: Evidence) -> Margins:
@@ -262,73 +260,9 @@ def _label_noise(evidence: Evidence) -> Margins:
     return {"mean recall of the conventional with true labels": _minus(true, permuted)}
 
 
-# --- evidence for which a claim is false ---------------------------------------------
+# --- all of them ----------------------------------------------------------------------
 
-
-def _exchanged(*pair: str) -> Callable[[Evidence, np.random.Generator], Evidence]:
-    """Give each of two networks the other's name."""
-    names = dict(zip(pair, reversed(pair), strict=True))
-
-    def control(evidence: Evidence, _: np.random.Generator) -> Evidence:
-        def rename(run: Results) -> Results:
-            networks = tuple(names.get(name, name) for name in run.settings.networks)
-            return replace(run, settings=replace(run.settings, networks=networks))
-
-        return {name: rename(run) for name, run in evidence.items()}
-
-    return control
-
-
-def _permuted(evidence: Evidence, rng: np.random.Generator) -> Evidence:
-    """Permute the items of every trial after the fact: no position, no frequency is its own."""
-
-    def permute(run: Results) -> Results:
-        recall, confusion = run.recall.copy(), run.confusion.copy()
-        for trial in range(recall.shape[1]):
-            order = rng.permutation(recall.shape[-1])
-            recall[:, trial] = recall[:, trial][..., order]
-            confusion[:, trial] = confusion[:, trial][..., order, :][..., order]
-        return replace(run, recall=recall, confusion=confusion)
-
-    return {name: permute(run) for name, run in evidence.items()}
-
-
-def _hybrid_is_conventional(evidence: Evidence, _: np.random.Generator) -> Evidence:
-    """Put the conventional network's results in the hybrid's place."""
-
-    def substitute(run: Results) -> Results:
-        networks = run.settings.networks
-        if not {"hybrid", "conventional"} <= set(networks):
-            return run
-        order = [networks.index("conventional" if name == "hybrid" else name) for name in networks]
-        return replace(run, recall=run.recall[order], confusion=run.confusion[order])
-
-    return {name: substitute(run) for name, run in evidence.items()}
-
-
-def _labels_stay_permuted(evidence: Evidence, _: np.random.Generator) -> Evidence:
-    """Put the run with permuted labels in the place of the one with true labels."""
-    return {**evidence, "non-target-true": evidence["serial-position"]}
-
-
-def _resampled(evidence: Evidence, rng: np.random.Generator) -> Evidence:
-    """Trials drawn with replacement; runs that share trials keep sharing them."""
-    longest = max(run.settings.trials for run in evidence.values())
-    drawn = rng.random(longest)
-
-    def resample(run: Results) -> Results:
-        n_trials = run.recall.shape[1]
-        order = (drawn[:n_trials] * n_trials).astype(np.intp)
-        parts = {
-            name: getattr(run, name)[order if name in BY_TRIAL else (slice(None), order)]
-            for name in ARRAYS
-        }
-        return replace(run, **parts)
-
-    return {name: resample(run) for name, run in evidence.items()}
-
-
-_ALIKE = (_exchanged("conventional", "hybrid"), _hybrid_is_conventional)
+_ALIKE = (exchanged("conventional", "hybrid"), hybrid_is_conventional)
 CLAIMS = {
     claim.id: claim
     for claim in (
@@ -337,14 +271,14 @@ CLAIMS = {
             statement="A conventional network keeps only the newest items (recency).",
             needs={"serial-position": ("conventional",)},
             measure=_recency_only,
-            controls=(_exchanged("conventional", "stable"), _permuted),
+            controls=(exchanged("conventional", "stable"), permuted),
         ),
         Claim(
             id="C2",
             statement="A stable network keeps only the oldest items (primacy).",
             needs={"serial-position": ("stable",)},
             measure=_primacy_only,
-            controls=(_exchanged("conventional", "stable"), _permuted),
+            controls=(exchanged("conventional", "stable"), permuted),
         ),
         Claim(
             id="C3",
@@ -352,7 +286,7 @@ CLAIMS = {
             "the last items best, every item above chance, and the most in all.",
             needs={"serial-position": ("conventional", "stable", "hybrid")},
             measure=_serial_position_effect,
-            controls=(*_ALIKE, _permuted),
+            controls=(*_ALIKE, permuted),
         ),
         Claim(
             id="C4",
@@ -391,7 +325,7 @@ CLAIMS = {
             "conventional's when it was shown last.",
             needs={"learning-frequency": ("conventional", "hybrid")},
             measure=_frequency,
-            controls=(*_ALIKE, _permuted),
+            controls=(*_ALIKE, permuted),
         ),
         Claim(
             id="C9",
@@ -402,7 +336,7 @@ CLAIMS = {
                 "biased-flexibility": ("biased-up", "biased-down"),
             },
             measure=_biased,
-            controls=(_exchanged("biased-up", "biased-down"), _permuted),
+            controls=(exchanged("biased-up", "biased-down"), permuted),
         ),
         Claim(
             id="C10",
@@ -411,18 +345,18 @@ CLAIMS = {
             needs={
                 "serial-position": ("hybrid",),
                 "homogeneous-sweep": (),
-                "data-poisoning": ("homogeneous:",),
+                "hebb-repetition": ("homogeneous:",),
             },
             measure=_mixing,
-            controls=(_hybrid_is_conventional,),
+            controls=(hybrid_is_conventional,),
         ),
         Claim(
             id="C11",
             statement="One setting serves more time scales: after nine passes the hybrid recalls "
             "more than that network.",
-            needs={"data-poisoning": ("hybrid", "homogeneous:")},
+            needs={"data-poisoning": ("hybrid",), "hebb-repetition": ("homogeneous:",)},
             measure=_time_scales,
-            controls=(_hybrid_is_conventional,),
+            controls=(hybrid_is_conventional,),
         ),
         Claim(
             id="C12",
@@ -433,132 +367,7 @@ CLAIMS = {
                 "non-target-true": ("conventional",),
             },
             measure=_label_noise,
-            controls=(_labels_stay_permuted,),
+            controls=(labels_stay_permuted,),
         ),
     )
 }
-
-
-# --- verdicts ------------------------------------------------------------------------
-
-
-def judge_margins(margins: Mapping[str, Sequence[float] | Float]) -> dict[str, Any]:
-    """Verdict over all margins; estimate and interval of the weakest, all under parts."""
-    parts = []
-    for name, values in margins.items():
-        low, high = measure_bounds(values)
-        parts.append(
-            {
-                "name": name,
-                "estimate": float(np.mean(values)),
-                "interval": [low, high],
-                "n": len(values),
-            }
-        )
-    failing = [part for part in parts if part["interval"][1] < 0]
-    weakest = min(failing or parts, key=lambda part: part["interval"][bool(failing)])
-    holds = all(part["interval"][0] > 0 for part in parts)
-    verdict = "fails" if failing else "holds" if holds else "undecided"
-    for part in parts:  # strict JSON knows no infinity
-        part["interval"] = [end if np.isfinite(end) else None for end in part["interval"]]
-    return {
-        "verdict": verdict,
-        **{key: weakest[key] for key in ("estimate", "interval", "n")},
-        "parts": parts,
-    }
-
-
-def judge_claim(claim: str, evidence: Evidence) -> dict[str, Any]:
-    """Judge one claim on the results of experiments.
-
-    Parameters
-    ----------
-    claim : str
-        A name in ``CLAIMS``.
-    evidence : mapping of str to Results
-        By the names in ``CLAIMS[claim].needs``; all with the same seed.
-
-    Returns
-    -------
-    dict, as JSON holds it
-        id, statement, verdict ("holds", "fails" or "undecided"), estimate and interval of the
-        weakest margin, n trials, seconds of computing, and all margins under parts. Where a run is
-        missing the verdict is "undecided", n is 0 and parts is empty.
-
-    Raises
-    ------
-    InputError
-        If the claim is unknown or the runs do not share seed and dataset.
-
-    Examples
-    --------
-    >>> from metaplastic_np import Settings, load_digits, run_experiment
-    >>> settings = Settings(n_items=10, trials=2, n_train_images=50, n_features=32, hidden=(16,))
-    >>> evidence = {"serial-position": run_experiment(load_digits(), settings)}
-    >>> judge_claim("C1", evidence)["n"]
-    2
-    """
-    found = CLAIMS[_checks.check_choice("claim", claim, CLAIMS)]
-    described: dict[str, Any] = {"id": found.id, "statement": found.statement}
-    if not is_measurable(found, evidence):
-        nothing = {"verdict": "undecided", "estimate": None, "interval": [None, None], "n": 0}
-        return {**described, **nothing, "seconds": 0.0, "parts": []}
-    runs = [evidence[name] for name in found.needs]
-    _errors.check_paired([run.header for run in runs])
-    seconds = sum(sum(run.header["seconds_by_trial"]) for run in runs)
-    judged = judge_margins(found.measure(evidence))
-    parts = judged.pop("parts")
-    return {**described, **judged, "seconds": round(seconds, 1), "parts": parts}
-
-
-def judge_claims(evidence: Evidence) -> list[dict[str, Any]]:
-    """Judge every claim, C1 to C12.
-
-    Parameters
-    ----------
-    evidence : mapping of str to Results
-
-    Returns
-    -------
-    list of dict
-        As :func:`judge_claim` gives them.
-
-    Examples
-    --------
-    >>> [claim["verdict"] for claim in judge_claims({})][:2]
-    ['undecided', 'undecided']
-    """
-    return [judge_claim(claim, evidence) for claim in CLAIMS]
-
-
-def judge_controls(claim: str, evidence: Evidence) -> int | None:
-    """How many of 20 control runs the claim holds in, though it is false there.
-
-    Each resamples the trials and takes the next of the claim's controls.
-
-    Parameters
-    ----------
-    claim : str
-    evidence : mapping of str to Results
-
-    Returns
-    -------
-    int or None
-        0 if the claim's code is sound; None where a run is missing.
-
-    Examples
-    --------
-    >>> judge_controls("C1", {}) is None
-    True
-    """
-    found = CLAIMS[_checks.check_choice("claim", claim, CLAIMS)]
-    if not is_measurable(found, evidence):
-        return None
-    needed = {name: evidence[name] for name in found.needs}
-    held = 0
-    for number in range(N_CONTROLS):
-        rng = np.random.default_rng([number, *found.id.encode()])
-        control = found.controls[number % len(found.controls)]
-        false = control(_resampled(needed, rng), rng)
-        held += judge_margins(found.measure(false))["verdict"] == "holds"
-    return held

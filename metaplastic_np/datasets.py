@@ -1,11 +1,14 @@
 """Images to make items of: one small type, and the handwritten digits that come with the package.
 
-An experiment takes a :class:`Dataset`, whoever made it: the bundled digits, or your own arrays.
+An experiment takes a :class:`Dataset`, whoever made it: the bundled digits, a file that
+:mod:`sources` reads, or your own arrays.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from importlib.resources import as_file, files
 from itertools import combinations
@@ -14,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _checks
+from . import _checks, _errors
 from .storage import read_arrays
 
-__all__ = ["DATASETS", "Dataset", "load_dataset", "load_digits", "measure_digest"]
+__all__ = ["Dataset", "load_digits", "measure_digest"]
 
 TRAIN_SHARE = 0.7
 
@@ -30,12 +33,17 @@ class Dataset:
     ----------
     name : str
     train_images, test_images : array (n, ...)
-        Real, finite numbers, of one canvas; (n, rows, columns) if `paired`.
+        Real, finite numbers, of one canvas; (n, rows, columns) if `paired`. uint8 pixels are
+        0..255 and are shown as [0, 1]; all others are shown as they are.
     train_labels, test_labels : int array (n,)
         Classes 0, 1, 2, ... without a gap.
     paired : bool
         True: an item is a pair i < j of different classes, their images side by side (the paper's
         two-digit numbers). False: an item is a class.
+    reload : tuple of a function and a tuple, optional
+        A function of a module and its arguments, which load the same dataset again. Then a worker
+        process is sent these instead of all the images, loads once, and refuses images that
+        differ.
 
     Raises
     ------
@@ -59,6 +67,7 @@ class Dataset:
     test_images: NDArray[Any]
     test_labels: NDArray[Any]
     paired: bool = False
+    reload: tuple[Callable[..., Dataset], tuple[Any, ...]] | None = None
 
     def __post_init__(self) -> None:
         """Check every array once, here, so that nothing later has to."""
@@ -86,6 +95,36 @@ class Dataset:
         """The classes that each item of this dataset shows, left to right."""
         classes = range(int(self.train_labels.max()) + 1)
         return tuple(combinations(classes, 2 if self.paired else 1))
+
+    @cached_property
+    def _digest(self) -> str:
+        """See :func:`measure_digest`; once for each dataset, since MNIST has 55 MB."""
+        digest = sha256(str(self.paired).encode())
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle how to load the images again, if that is known, else the images."""
+        if self.reload is None:
+            return super().__reduce_ex__(protocol)
+        return _load_again, (*self.reload, measure_digest(self))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make unpickled arrays read-only again."""
+        self.__dict__.update(state)
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            array.flags.writeable = False
+
+
+@lru_cache(maxsize=2)
+def _load_again(load: Callable[..., Dataset], arguments: tuple[Any, ...], digest: str) -> Dataset:
+    """In a worker: the dataset of that digest, read once for all of its trials."""
+    dataset = load(*arguments)
+    if measure_digest(dataset) != digest:
+        _errors.raise_changed_dataset(dataset.name)
+    return dataset
 
 
 def load_digits() -> Dataset:
@@ -121,6 +160,7 @@ def load_digits() -> Dataset:
         test_images=images[~is_train],
         test_labels=labels[~is_train],
         paired=True,
+        reload=(load_digits, ()),
     )
 
 
@@ -140,41 +180,4 @@ def measure_digest(dataset: Dataset) -> str:
     >>> measure_digest(load_digits())[:8]
     'dad3cb2e'
     """
-    digest = sha256(str(dataset.paired).encode())
-    for array in (
-        dataset.train_images,
-        dataset.train_labels,
-        dataset.test_images,
-        dataset.test_labels,
-    ):
-        digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
-
-
-DATASETS = {"digits": load_digits}
-
-
-def load_dataset(name: str) -> Dataset:
-    """Load a dataset by its name on the command line.
-
-    Parameters
-    ----------
-    name : str
-        One of ``DATASETS``: "digits".
-
-    Returns
-    -------
-    Dataset
-
-    Raises
-    ------
-    InputError
-        If there is no such dataset.
-
-    Examples
-    --------
-    >>> load_dataset("digits").name
-    'digits'
-    """
-    return DATASETS[_checks.check_choice("dataset", name, DATASETS)]()
+    return dataset._digest

@@ -171,9 +171,9 @@ def make_figure(picture: Picture) -> Figure:
     parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     handles: dict[str, Any] = {}
     for part, row in zip(parts, picture.rows, strict=True):
-        is_matrix = isinstance(row[0], Matrix)
-        axes = part.subplots(1, len(row), squeeze=False, sharey=is_matrix)[0]
-        shares_scale = is_matrix and row[0].top is not None
+        matrices = [panel for panel in row if isinstance(panel, Matrix)]
+        axes = part.subplots(1, len(row), squeeze=False, sharey=bool(matrices))[0]
+        shares_scale = all(matrix.top is not None for matrix in matrices)
         for place, panel in zip(axes, row, strict=True):
             if isinstance(panel, Matrix):
                 image = plot_matrix(place, panel)
@@ -183,11 +183,11 @@ def make_figure(picture: Picture) -> Figure:
                 plot_panel(place, panel)
                 drawn, labels = place.get_legend_handles_labels()
                 handles = {**dict(zip(labels, drawn, strict=True)), **handles}
-        if is_matrix:
+        if matrices:
             for place in axes[1:]:
                 place.set_ylabel("")
-        if shares_scale:
-            part.colorbar(image, ax=list(axes), label=row[0].label, shrink=0.9)
+        if matrices and shares_scale:
+            part.colorbar(image, ax=list(axes), label=matrices[0].label, shrink=0.9)
     figure.suptitle(picture.title, fontsize="large")
     if handles:
         most = min(len(handles), 2 + widest)

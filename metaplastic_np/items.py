@@ -154,7 +154,7 @@ def draw_items(
     Returns
     -------
     Items
-        Images flattened to (rows * columns,) each.
+        Images flattened to (rows * columns,) each; uint8 pixels divided by 255.
 
     Raises
     ------
@@ -259,6 +259,8 @@ def _draw_images(
         sides.append(images[rows])
     # (item, image, row, column): side by side is along the columns.
     canvas = np.concatenate(sides, axis=-1).astype(dtype, copy=False)
+    if images.dtype == np.uint8:
+        canvas /= 255
     return np.ascontiguousarray(canvas.reshape(len(classes), n_images, -1))
 
 
@@ -353,14 +355,15 @@ def draw_presentation(
     array([0, 0, 0, 0, 0, 0, 3, 2, 1, 3, 1, 2])
     """
     n_items, n_images = len(items), items.train_images.shape[1]
-    step = _checks.check_step(step, 0, n_items=n_items, kind=Step, n_new=items.n_new)
-    item = step.item
+    item, label, shown, _ = _checks.check_step(
+        step, 0, n_items=n_items, kind=Step, n_new=items.n_new
+    )
     _checks.check_choice("non_target", non_target, NON_TARGETS)
     _checks.check_count("epochs", epochs)
     _checks.check_rng(rng)
 
-    images = [items.train_images[step.shown]]
-    labels = [np.full(n_images, step.label, dtype=np.intp)]
+    images = [items.train_images[shown]]
+    labels = [np.full(n_images, label, dtype=np.intp)]
     if non_target != "none":
         n_non_targets = count_non_targets(n_items, n_images, non_target=non_target)
         for other in range(n_items):
@@ -375,11 +378,11 @@ def draw_presentation(
                 else np.full(n_non_targets, other, dtype=np.intp)
             )
 
-    shown = np.concatenate(images)
+    n_shown = sum(map(len, images))
     return Presentation(
-        images=shown,
+        images=np.concatenate(images),
         labels=np.concatenate(labels),
-        order=np.array([rng.permutation(len(shown)) for _ in range(epochs)], dtype=np.intp),
+        order=np.array([rng.permutation(n_shown) for _ in range(epochs)], dtype=np.intp),
         number=number,
     )
 

@@ -149,10 +149,10 @@ class LearningSettings:
     Examples
     --------
     >>> LearningSettings(batch_size=64)
-    LearningSettings(learning_rate=0.0063, batch_size=64, refresh='presentation')
+    LearningSettings(learning_rate=0.009, batch_size=64, refresh='presentation')
     """
 
-    learning_rate: float = 0.0063
+    learning_rate: float = 0.009
     batch_size: int = 256
     refresh: str = "presentation"
 

@@ -13,31 +13,34 @@ from dataclasses import replace
 from typing import Any
 
 from . import _checks
-from .claims import CLAIMS, judge_claim, judge_controls
+from .claims import CLAIMS
 from .datasets import Dataset
 from .experiments import Results, measure_work
 from .settings import Settings, init_settings
+from .verdicts import judge_claim, judge_controls
 
 __all__ = ["PRESETS", "judge_run", "plan_runs"]
 
 # Chosen on calibration seeds: the flexibility that, everywhere, gives the best mean recall of ten
 # items. docs/settings.md tells how.
 BEST_HOMOGENEOUS = {"digits": "homogeneous:0.8", "mnist": "homogeneous:0.8"}
-SWEEP = (0.5, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)  # 0.3 and 1 are stable and conventional
+SWEEP = (0.5, 0.65, 0.75, 0.8, 0.85, 0.9)  # 0.3 and 1 are stable and conventional
+FINE_SWEEP = (0.4, 0.5, 0.6, 0.65, 0.7, 0.725, 0.75, 0.775, 0.8, 0.825, 0.85, 0.9, 0.95)
 LONG_LIST = 30
 PRESETS = ("quick", "standard", "paper")
 # Trials of each run, by preset.
 TRIALS = {
     "serial-position": (24, 60, 10),
-    "biased-flexibility": (8, 60, 10),
-    "homogeneous-sweep": (8, 20, 10),
-    "non-target-true": (6, 20, 10),
-    "non-target-none": (6, 20, 10),
-    "serial-position-30": (6, 20, 10),
-    "data-poisoning": (4, 12, 10),
-    "learning-frequency": (5, 12, 10),
+    "biased-flexibility": (6, 60, 10),
+    "homogeneous-sweep": (6, 20, 10),
+    "non-target-true": (4, 20, 10),
+    "non-target-none": (4, 20, 10),
+    "serial-position-30": (5, 20, 10),
+    "hebb-repetition": (3, 12, 10),
+    "data-poisoning": (8, 12, 10),
+    "learning-frequency": (4, 12, 10),
 }
-PAPER = {
+PAPER: dict[str, Any] = {
     "hidden": (4096, 4096),
     "n_train_images": 2000,
     "n_test_images": 1000,
@@ -76,15 +79,19 @@ def plan_runs(dataset: Dataset, preset: str, *, seed: int = 0) -> dict[str, Sett
     best = BEST_HOMOGENEOUS.get(dataset.name, "homogeneous:0.8")
     three = ("conventional", "stable", "hybrid")
     pair = ("conventional", "hybrid")
-    more = pair if preset == "quick" else three  # the stable network where there is time
+    # Where there is time: the stable network everywhere, and three passes of poison, not one.
+    more, other = (pair, ()) if preset == "quick" else (three, ("stable",))
+    poisoning = "poisoning-once" if preset == "quick" else "poisoning"
+    sweep = tuple(f"homogeneous:{f:g}" for f in (SWEEP if preset == "quick" else FINE_SWEEP))
     runs = {
         "serial-position": replace(ten, networks=three, by_epoch=True, by_flexibility=True),
         "biased-flexibility": replace(ten, networks=("biased-up", "biased-down")),
-        "homogeneous-sweep": replace(ten, networks=tuple(f"homogeneous:{f:g}" for f in SWEEP)),
+        "homogeneous-sweep": replace(ten, networks=sweep),
         "non-target-true": replace(ten, networks=pair, non_target="true"),
         "non-target-none": replace(ten, networks=pair, non_target="none"),
         "serial-position-30": replace(thirty, networks=more),
-        "data-poisoning": replace(ten, networks=(*more, best), schedule="poisoning"),
+        "hebb-repetition": replace(ten, networks=(*other, best), schedule="repetition"),
+        "data-poisoning": replace(ten, networks=pair, schedule=poisoning),
         "learning-frequency": replace(ten, networks=more, schedule="frequency"),
     }
     runs = {name: replace(run, trials=TRIALS[name][which]) for name, run in runs.items()}

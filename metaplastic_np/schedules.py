@@ -9,6 +9,7 @@ repetition     Hebb repetition: the whole list nine times over
 poisoning      after those nine, three passes in which every item's images carry the label
                of another one; and, from the same state, three passes in which new items
                are shown under the same false labels
+poisoning-once the same with one pass of each
 frequency      items shown 1, 2, ..., N times, in an order in which how often is independent
                of when
 =============  ==========================================================================
@@ -21,7 +22,8 @@ Write your own the same way, and give it to ``Settings(schedule=...)``::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -49,14 +51,14 @@ def draw_repetition(n_items: int, rng: np.random.Generator) -> list[Step]:
     return PASSES * draw_single_pass(n_items, rng)
 
 
-def draw_poisoning(n_items: int, rng: np.random.Generator) -> list[Step]:
+def draw_poisoning(n_items: int, rng: np.random.Generator, *, doses: int = DOSES) -> list[Step]:
     """After nine passes: false labels on the items, or, from the same state, on new ones."""
     learned = draw_repetition(n_items, rng)
     false = draw_derangement(n_items, rng)
     poison = [Step(item, label=false[item]) for item in range(n_items)]
     new = [Step(item, label=false[item], shown=n_items + item) for item in range(n_items)]
     rewound = new[0]._replace(after=len(learned))
-    return [*learned, *DOSES * poison, rewound, *new[1:], *(DOSES - 1) * new]
+    return [*learned, *doses * poison, rewound, *new[1:], *(doses - 1) * new]
 
 
 def draw_frequency(n_items: int, rng: np.random.Generator) -> list[Step]:
@@ -86,10 +88,11 @@ def draw_derangement(n_items: int, rng: np.random.Generator) -> list[int]:
             return [int(item) for item in permutation]
 
 
-SCHEDULES = {
+SCHEDULES: dict[str, Callable[[int, np.random.Generator], list[Step]]] = {
     "single-pass": draw_single_pass,
     "repetition": draw_repetition,
     "poisoning": draw_poisoning,
+    "poisoning-once": partial(draw_poisoning, doses=1),
     "frequency": draw_frequency,
 }
 

@@ -19,11 +19,27 @@ from .items import NON_TARGETS, Step, count_non_targets
 from .learning import REFRESHES
 from .schedules import draw_schedule
 
-__all__ = ["Settings", "measure_default_steepness"]
+__all__ = ["Settings", "init_settings", "measure_default_steepness"]
 
-# Balanced steepness of the digits for lists of 3 to 30 items: `--steepness balance`, 10 to 20
-# trials a step.
-STEEPNESS_BY_ITEMS = {3: 18_900.0, 5: 13_900.0, 10: 12_000.0, 20: 6_800.0, 30: 5_500.0}
+# What was calibrated for images that are known by name, on seeds from 10,000 on; steepness by the
+# length of the list, as `--steepness balance` finds it. Docs/settings.md tells how.
+CALIBRATED: dict[str, dict[str, Any]] = {
+    "digits": {
+        "n_features": 1024,
+        "input_scale": 8.0,
+        "learning_rate": 0.009,
+        "steepness": {3: 16_000.0, 5: 12_700.0, 10: 10_900.0, 20: 6_800.0, 30: 5_700.0},
+    },
+    "mnist": {
+        "n_features": 0,
+        "input_scale": 3.0,
+        "learning_rate": 0.0178,
+        "steepness": {10: 7_000.0, 30: 3_500.0},
+    },
+}
+KAPPA = 7.5  # where nothing was calibrated
+# Rms length of an image as the head sees it: what a learning rate belongs to.
+LENGTH, LEARNING_RATE = 40.0, 0.0178
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +75,7 @@ class Settings:
         Epochs a presentation. Paper: 5.
     steepness : float or None
         s, in 1/weight. Default, if `kappa` is not given either: balanced for the bundled digits
-        and this many items, see :func:`measure_default_steepness`; 12,000 at 10 items. It does not
+        and this many items, see :func:`measure_default_steepness`; 10,900 at 10 items. It does not
         transfer between networks: elsewhere give `kappa`, or balance it.
     kappa : float or None
         Dimensionless steepness: each trial sets s = kappa / rms(w - w0), measured after the first
@@ -98,7 +114,7 @@ class Settings:
     n_features: int = 1024
     input_scale: float = 8.0
     hidden: tuple[int, ...] = (256, 256)
-    learning_rate: float = 0.0063
+    learning_rate: float = 0.009
     batch_size: int = 256
     epochs: int = 5
     steepness: float | None = None
@@ -141,16 +157,17 @@ class Settings:
             object.__setattr__(self, name, value)
 
 
-def measure_default_steepness(n_items: int) -> float:
-    """Steepness that balances lists of this length of the bundled digits.
+def measure_default_steepness(n_items: int, *, dataset: str = "digits") -> float:
+    """Steepness that balances lists of this length of images that are known by name.
 
-    Interpolated between calibrated lengths, 3 to 30 items, on logarithmic axes; longer lists take
-    that of 30. For other data, layers or rates use :func:`balance_steepness`, or kappa.
+    Interpolated between calibrated lengths on logarithmic axes; shorter and longer lists take that
+    of the nearest. For other data, layers or rates use :func:`balance_steepness`, or kappa.
 
     Parameters
     ----------
     n_items : int
         At least 3.
+    dataset : {"digits", "mnist"}
 
     Returns
     -------
@@ -160,11 +177,61 @@ def measure_default_steepness(n_items: int) -> float:
     Examples
     --------
     >>> measure_default_steepness(10)
-    12000.0
+    10900.0
     """
     n_items = _checks.check_count("n_items", n_items, minimum=3)
-    lengths, found = (np.log(list(part)) for part in zip(*STEEPNESS_BY_ITEMS.items(), strict=True))
+    table = CALIBRATED[_checks.check_choice("dataset", dataset, CALIBRATED)]["steepness"]
+    lengths, found = (np.log(list(part)) for part in zip(*table.items(), strict=True))
     return round(float(np.exp(np.interp(np.log(n_items), lengths, found))), 1)
+
+
+def init_settings(dataset: Dataset, *, n_items: int = 10) -> Settings:
+    """Settings to begin with for a dataset: calibrated for the digits and MNIST.
+
+    Other images go to the head as they are, without a frozen layer, scaled to the rms length that
+    MNIST has there; their kappa is a guess until :func:`balance_steepness` has found the steepness.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    n_items : int
+
+    Returns
+    -------
+    Settings
+
+    Examples
+    --------
+    >>> from metaplastic_np import load_digits
+    >>> init_settings(load_digits()) == Settings()
+    True
+    """
+    if is_calibrated(dataset):
+        found = {**CALIBRATED[dataset.name]}
+        found["steepness"] = measure_default_steepness(n_items, dataset=dataset.name)
+        return Settings(n_items=n_items, **found)
+    images = dataset.train_images.reshape(len(dataset.train_images), -1)
+    scale = 255 if images.dtype == np.uint8 else 1
+    squares = np.einsum("ij,ij->i", images, images, dtype=np.float64) / scale**2
+    length = np.sqrt((1 + dataset.paired) * squares.mean())
+    most = {
+        part: int(np.bincount(getattr(dataset, f"{part}_labels")).min())
+        for part in ("train", "test")
+    }
+    return Settings(
+        n_items=n_items,
+        n_features=0,
+        n_train_images=min(Settings.n_train_images, most["train"]),
+        n_test_images=min(Settings.n_test_images, most["test"]),
+        input_scale=LENGTH / length if length > 0 else 1.0,
+        learning_rate=LEARNING_RATE,
+        kappa=KAPPA,
+    )
+
+
+def is_calibrated(dataset: Dataset) -> bool:
+    """Whether the images are those that settings were found for."""
+    return dataset.name in CALIBRATED and dataset.paired
 
 
 def describe_run(dataset: Dataset, settings: Settings) -> dict[str, Any]:

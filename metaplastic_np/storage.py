@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from . import _errors
@@ -20,6 +20,8 @@ from . import _errors
 __all__ = ["read_arrays", "write_arrays", "write_atomic"]
 
 HEADER = "header"
+DAMAGED = "it is damaged or not an npz file"
+MOST_BYTES = 8 * 2**30  # a file that promises more is refused before it is unpacked
 
 
 def write_atomic(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
@@ -116,7 +118,8 @@ def read_arrays(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, An
     Raises
     ------
     InputError
-        If the file is missing, damaged, not an npz file, or holds pickled objects.
+        If the file is missing, damaged, not an npz file, holds pickled objects, or promises more
+        than 8 GB.
 
     Examples
     --------
@@ -135,14 +138,34 @@ def read_arrays(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, An
             npz = np.load(file, allow_pickle=False)
             if not isinstance(npz, np.lib.npyio.NpzFile):
                 _errors.raise_unreadable_file(path, "it is not an npz file")
+            _check_promises(path, npz.zip)
             arrays = {name: npz[name] for name in npz.files}
         header = json.loads(str(arrays.pop(HEADER, "{}")))
     except OSError as error:
         _errors.raise_unreadable_file(path, error.strerror or str(error))
-    except (ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, _errors.InputError):
-            raise
-        _errors.raise_unreadable_file(path, "it is damaged or not an npz file")
+    except _errors.InputError:
+        raise
+    except MemoryError:
+        _errors.raise_unreadable_file(path, "it does not fit into memory")
+    except Exception:  # in damaged bytes zip, lzma and NumPy's header parser find nearly any error
+        _errors.raise_unreadable_file(path, DAMAGED)
     if not isinstance(header, dict):
         _errors.raise_unreadable_file(path, "its header is not a JSON object")
     return arrays, header
+
+
+def _check_promises(path: Path, archive: Any) -> None:
+    """Refuse arrays larger than anyone means, or than the file holds, before memory is taken."""
+    size = sum(member.file_size for member in archive.infolist())
+    if size > MOST_BYTES:
+        _errors.raise_unreadable_file(path, f"it promises {size:,} bytes, more than {MOST_BYTES:,}")
+    for member in archive.infolist():
+        with archive.open(member) as file:
+            is_1_0 = npy.read_magic(file) == (1, 0)
+            shape, _, dtype = (npy.read_array_header_1_0 if is_1_0 else npy.read_array_header_2_0)(
+                file
+            )
+            if dtype.hasobject:
+                _errors.raise_unreadable_file(path, f"{member.filename} holds objects, not numbers")
+            if file.tell() + prod(shape) * dtype.itemsize != member.file_size:
+                _errors.raise_unreadable_file(path, DAMAGED)

@@ -127,9 +127,9 @@ def _learn_schedule(
     for number, presentation in enumerate(chain([first], presentations)):
         if number < progress.done:
             continue  # drawn all the same, so that what follows is drawn alike
-        step = schedule[number]
-        if step.after != number:
-            for network, parameters in zip(networks, progress.kept[step.after], strict=True):
+        _, _, shown, after = cast("tuple[int, int, int, int]", schedule[number])  # all filled in
+        if after != number:
+            for network, parameters in zip(networks, progress.kept[after], strict=True):
                 network.parameters[:] = parameters
         for index, (network, rule) in enumerate(zip(networks, rules, strict=True)):
             # Born alike, networks part only when plasticities do: learn the first one once.
@@ -138,7 +138,7 @@ def _learn_schedule(
             else:
                 rows = learn(network, rule, presentation)
             progress.confusion[index].extend(rows)
-            new = _test_new(network, items, is_shown=step.shown >= len(items))
+            new = _test_new(network, items, is_shown=shown >= len(items))
             progress.new_confusion[index].append(new)
         shared = None
         progress.done = number + 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import pickle
 import signal
 import sys
 import threading
@@ -9,14 +11,16 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing import get_context
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from . import _checks, _errors
 
-__all__ = ["open_pool"]
+__all__ = ["open_cluster", "open_pool"]
 
+CLUSTER_SECONDS = 10.0  # to wait for a scheduler
 WINDOWS_MOST = 61  # handles that Windows lets one process wait for
 
 
@@ -66,6 +70,56 @@ def open_pool(jobs: int) -> Iterator[Executor | None]:
     pool.shutdown()
 
 
+@contextmanager
+def open_cluster(address: str) -> Iterator[Executor]:
+    """The workers of a Dask scheduler, for the trials of an experiment.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler, for instance "tcp://192.168.0.1:8786".
+
+    Yields
+    ------
+    concurrent.futures.Executor
+
+    Raises
+    ------
+    InputError
+        If Dask is not installed, or no scheduler answers.
+
+    Examples
+    --------
+    Where ``dask scheduler`` and some ``dask worker`` are running::
+
+        with open_cluster("tcp://127.0.0.1:8786") as executor:
+            results = run_experiment(load_digits(), Settings(), executor=executor)
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        _errors.raise_missing_extra("cluster", error)
+    with _quiet("distributed"):
+        try:
+            client = Client(address, timeout=CLUSTER_SECONDS)
+        except (OSError, ValueError, TypeError) as error:
+            _errors.raise_no_scheduler(address, error)
+        with client:
+            yield client.get_executor(retries=0)
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep a library's log to itself: what matters of it becomes one line of ours."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def _start_worker() -> None:
     """Leave Ctrl-C to the parent, which ends the workers; and its warnings, which it gives once."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -111,7 +165,7 @@ def run_jobs(
     try:
         with _deferred_interrupt():
             for index, these in enumerate(arguments):
-                future = executor.submit(function, *these)
+                future = executor.submit(_Job(function, these))
                 futures[future] = index, these
                 future.add_done_callback(done.put)
         for _ in range(len(futures)):
@@ -124,6 +178,27 @@ def run_jobs(
         for future in futures:
             future.cancel()
         raise
+
+
+class _Job:
+    """A call that unpickles its arguments as a part of it, so that what goes wrong is its answer.
+
+    Else a worker of a pool that cannot load a dataset dies, and nobody is told why.
+    """
+
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self.function, self.arguments = function, arguments
+
+    def __call__(self) -> Any:
+        """Where nothing was pickled: in a thread."""
+        return self.function(*self.arguments)
+
+    def __reduce__(self) -> Any:
+        return partial, (_unpickle_and_call, self.function, pickle.dumps(self.arguments))
+
+
+def _unpickle_and_call(function: Callable[..., Any], arguments: bytes) -> Any:
+    return function(*pickle.loads(arguments))
 
 
 def _get(queue: SimpleQueue[Any]) -> Any:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -55,3 +56,15 @@ def backend(request):
 def _no_backend_from_environment():
     if not IS_JIT_OFF:
         os.environ.pop("METAPLASTIC_NP_BACKEND", None)
+
+
+@pytest.fixture(scope="session")
+def mnist_folder():
+    """The real files of MNIST, wherever this machine has them."""
+    data = os.environ.get("METAPLASTIC_NP_DATA")
+    places = [Path(data), Path(data) / "mnist"] if data else []
+    places.append(Path(__file__).parents[2] / "shared" / "data" / "mnist")
+    for place in places:
+        if (place / "train-images-idx3-ubyte.gz").exists():
+            return place
+    pytest.skip("the files of MNIST are not here: set METAPLASTIC_NP_DATA to their folder")

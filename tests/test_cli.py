@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import metaplastic_np as mp
-from metaplastic_np import cli
+from metaplastic_np import cli, commands
 
 RUN = ["run", "serial-position", "--items", "4", "--trials", "2", "--hidden", "8", "--batch", "64"]
 QUICK = [*RUN, "--epochs", "1", "--backend", "numpy"]
@@ -88,7 +88,7 @@ def test_steepness_as_a_number_and_no_hidden_layer(capsys):
 
 
 def test_balance_finds_a_steepness_before_it_runs(capsys, monkeypatch):
-    monkeypatch.setattr(cli, "balance_steepness", lambda *_, **__: 123.0)
+    monkeypatch.setattr(commands, "balance_steepness", lambda *_, **__: 123.0)
     status, _, _ = run("--steepness", "balance", capsys=capsys)
     assert status == 0
     assert mp.load_results("results/serial-position.npz").settings.steepness == 123
@@ -115,7 +115,10 @@ def test_resume_in_an_empty_folder_starts_afresh(capsys):
     [
         (["--networks", "hybridd"], "`networks` must name conventional, stable"),
         (["--networks", ""], "`networks` must name conventional, stable"),
-        (["--dataset", "cifar"], "`dataset` must be one of digits; got 'cifar'"),
+        (
+            ["--dataset", "cifar"],
+            "`dataset` must be digits, mnist or the path of an npz file; got 'cifar'",
+        ),
         (["--items", "2"], "`n_items` must be a whole number, at least 3; got 2"),
         (["--items", "46"], "`n_items` must be at most 45"),
         (["--trials", "0"], "`trials` must be a whole number, at least 1; got 0"),
@@ -173,7 +176,7 @@ def test_a_bug_is_one_line_too_unless_debugging(capsys, monkeypatch):
     def stumble(*_, **__):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(cli, "run_serial_position", stumble)
+    monkeypatch.setattr(commands, "run_experiments", stumble)
     status, _, err = run(capsys=capsys)
     assert status == 1
     assert err.startswith(
@@ -188,7 +191,7 @@ def test_ctrl_c_inside_an_import_is_still_ctrl_c(capsys, monkeypatch):
     def wrapped(*_, **__):
         raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
 
-    monkeypatch.setattr(cli, "run_serial_position", wrapped)
+    monkeypatch.setattr(commands, "run_experiments", wrapped)
     status, _, err = run(capsys=capsys)
     assert (status, err) == (130, "metaplastic-np: stopped by Ctrl-C\n")
 
@@ -200,9 +203,9 @@ def test_warnings_are_one_line(capsys, monkeypatch):
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             warnings.warn("mind the step", RuntimeWarning, stacklevel=1)
-        return mp.run_serial_position(*arguments, **options)
+        return mp.run_experiment(*arguments, **options)
 
-    monkeypatch.setattr(cli, "run_serial_position", warn)
+    monkeypatch.setattr(commands, "run_experiments", warn)
     status, _, err = run(capsys=capsys)
     assert (status, err) == (0, "metaplastic-np: warning: mind the step\n")
 
@@ -225,25 +228,25 @@ def test_info_names_the_kernel_cache(capsys, monkeypatch):
 def test_ctrl_c_keeps_finished_trials_exits_130_and_resume_goes_on(capsys, monkeypatch):
     whole = [*QUICK, "--trials", "3"]
     assert cli.main([*whole, "--out", "whole"]) == 0
-    write = cli.run_serial_position
+    write = commands.run_experiments
 
     def interrupted(*arguments, on_trial, **options):
         def stop(done):
             on_trial(done)
-            if done == 2:
+            if sum(done.values()) == 2:
                 raise KeyboardInterrupt
 
         return write(*arguments, on_trial=stop, **options)
 
-    monkeypatch.setattr(cli, "run_serial_position", interrupted)
+    monkeypatch.setattr(commands, "run_experiments", interrupted)
     capsys.readouterr()
     assert cli.main([*whole, "--out", "cut"]) == 130
     err = capsys.readouterr().err
     kept = Path("cut/serial-position.trials")
-    assert f"2 of 3 trials are kept in {kept}; add --resume" in err
-    assert len(list(Path("cut/serial-position.trials").iterdir())) == 2
+    assert "2 of 3 trials are kept in cut; add --resume" in err
+    assert len(list(kept.iterdir())) == 2
 
-    monkeypatch.setattr(cli, "run_serial_position", write)
+    monkeypatch.setattr(commands, "run_experiments", write)
     assert cli.main([*whole, "--out", "cut", "--resume"]) == 0
     assert not Path("cut/serial-position.trials").exists()
     one, other = (mp.load_results(f"{name}/serial-position.npz") for name in ("whole", "cut"))
@@ -252,15 +255,15 @@ def test_ctrl_c_keeps_finished_trials_exits_130_and_resume_goes_on(capsys, monke
 
 
 def test_finished_trials_of_other_settings_are_refused_and_kept(capsys, monkeypatch):
-    real = cli.run_serial_position
+    real = commands.run_experiments
 
     def interrupted(*arguments, on_trial, **options):
         real(*arguments, on_trial=on_trial, **options)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "run_serial_position", interrupted)
+    monkeypatch.setattr(commands, "run_experiments", interrupted)
     assert run(capsys=capsys)[0] == 130
-    monkeypatch.setattr(cli, "run_serial_position", real)
+    monkeypatch.setattr(commands, "run_experiments", real)
     for resume in ([], ["--resume"]):
         status, _, err = run("--seed", "3", *resume, capsys=capsys)
         assert status == 1
@@ -335,13 +338,13 @@ def test_ctrl_c_while_workers_start_is_silent_too(after):
 
 
 def test_a_worker_that_dies_exits_1_and_tells_what_is_kept(capsys, monkeypatch):
-    real = cli.run_serial_position
+    real = commands.run_experiments
 
     def dying(*arguments, **options):
         real(*arguments, **options)
         raise mp.WorkerError("a worker process died")
 
-    monkeypatch.setattr(cli, "run_serial_position", dying)
+    monkeypatch.setattr(commands, "run_experiments", dying)
     status, _, err = run(capsys=capsys)
     assert status == 1
     assert "2 of 2 trials are kept in" in err

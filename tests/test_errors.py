@@ -332,7 +332,19 @@ CASES = {
     ),
     "unknown dataset": (
         lambda: mp.load_dataset("cifar"),
-        "`dataset` must be one of digits; got 'cifar'",
+        "`dataset` must be digits, mnist or the path of an npz file; got 'cifar'",
+    ),
+    "a number for a dataset": (
+        lambda: mp.load_dataset(7),
+        "`dataset` must be digits, mnist or the path of an npz file; got 7",
+    ),
+    "a list for a dataset": (
+        lambda: mp.load_dataset(["digits"]),
+        r"`dataset` must be digits, mnist or the path of an npz file; got \['digits'\]",
+    ),
+    "a file that is not there": (
+        lambda: mp.load_dataset("no/such.npz"),
+        r"cannot read .*such.npz: No such file or directory",
     ),
     "more items than there are": (
         lambda: items(n_items=4),
@@ -428,15 +440,15 @@ CASES = {
         "`n_items` must be a whole number, at least 3; got 2",
     ),
     "a dataset's name for a dataset": (
-        lambda: mp.run_serial_position("digits", mp.Settings()),
+        lambda: mp.run_experiment("digits", mp.Settings()),
         "`dataset` must be a Dataset, as load_dataset makes; got str",
     ),
     "a class with too few images": (
-        lambda: mp.run_serial_position(dataset(), mp.Settings(n_items=3, n_train_images=3)),
+        lambda: mp.run_experiment(dataset(), mp.Settings(n_items=3, n_train_images=3)),
         "`n_train_images` must be at most 2, the images item 0 has; got 3",
     ),
     "images that overflow": (
-        lambda: mp.run_serial_position(
+        lambda: mp.run_experiment(
             dataset(train_images=np.full((6, 4, 4), 1e38)),
             mp.Settings(n_items=3, n_train_images=2, n_test_images=1, n_features=0),
         ),

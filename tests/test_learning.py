@@ -575,7 +575,7 @@ def test_the_smallest_uniform_number_is_not_drawn_as_rigid():
 
 def test_learning_settings_have_the_defaults_that_are_documented():
     assert LearningSettings() == LearningSettings(
-        learning_rate=0.0063, batch_size=256, refresh="presentation"
+        learning_rate=0.009, batch_size=256, refresh="presentation"
     )
     with suppress(AttributeError):
         LearningSettings().batch_size = 1

@@ -9,7 +9,7 @@ import argparse
 
 import numpy as np
 
-from metaplastic_np import Settings, chance_recall, load_digits, open_pool, run_serial_position
+from metaplastic_np import Settings, chance_recall, load_digits, open_pool, run_experiment
 
 
 def judge(results):
@@ -38,7 +38,7 @@ def main():
     with open_pool(options.jobs) as executor:
         for seed in range(options.first, options.first + options.seeds):
             settings = Settings(seed=seed, by_epoch=False, **changes)
-            results = run_serial_position(dataset, settings, executor=executor)
+            results = run_experiment(dataset, settings, executor=executor)
             verdicts, hybrid = judge(results)
             held += all(verdicts)
             words = [
