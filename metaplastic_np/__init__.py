@@ -12,22 +12,23 @@ Reading order, an afternoon:
  5. network         an ordinary network that has never heard of the paper
  6. datasets        images
  7. items           what is shown, when, under which labels
- 8. learning        the one place where weights move
- 9. recall          what was remembered
-10. _kernels        the same equations, compiled
+ 8. metaplasticity  what the paper adds to a network
+ 9. learning        the one place where weights move
+10. recall          what was remembered
+11. _kernels        the same equations, compiled
 
 and another one, for what is made of it:
 
-11. schedules       which item is presented when
-12. settings        all that a run's numbers depend on
-13. trials          one draw of everything, learned by every network
-14. experiments     many trials, their results, steepness by balance
-15. statistics      bounds and intervals over trials
-16. claims          what the paper says, as margins; controls, verdicts: whether it holds
-17. panels          what a figure shows; pictures: which there are; figures: how they are drawn
-18. reproduce       the whole paper as a plan, and report, the page that comes of it
-19. sources         MNIST, and images of your own
-20. workers         many trials at once
+12. schedules       which item is presented when
+13. settings        all that a run's numbers depend on
+14. trials          one draw of everything, learned by every network
+15. experiments     many trials, their results, steepness by balance
+16. statistics      bounds and intervals over trials
+17. claims          what the paper says, as margins; controls, verdicts: whether it holds
+18. panels          what a figure shows; pictures: which there are; figures: how they are drawn
+19. reproduce       the whole paper as a plan, and report, the page that comes of it
+20. sources         MNIST, and images of your own
+21. workers         many trials at once
 """
 
 from types import ModuleType as _ModuleType
@@ -43,6 +44,7 @@ from .items import *
 from .layers import *
 from .learning import *
 from .machine import *
+from .metaplasticity import *
 from .network import *
 from .panels import *
 from .pictures import *

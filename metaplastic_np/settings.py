@@ -32,14 +32,14 @@ CALIBRATED: dict[str, dict[str, Any]] = {
     },
     "mnist": {
         "n_features": 0,
-        "input_scale": 3.0,
-        "learning_rate": 0.0178,
-        "steepness": {10: 7_000.0, 30: 3_500.0},
+        "input_scale": 8.0,
+        "learning_rate": 0.0125,
+        "steepness": {10: 8_000.0, 30: 4_800.0},
     },
 }
 KAPPA = 7.5  # where nothing was calibrated
 # Rms length of an image as the head sees it: what a learning rate belongs to.
-LENGTH, LEARNING_RATE = 40.0, 0.0178
+LENGTH, LEARNING_RATE = 105.0, 0.0125
 
 
 @dataclass(frozen=True, kw_only=True)

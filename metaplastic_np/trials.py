@@ -30,14 +30,9 @@ from .items import (
     draw_presentation,
     freeze_features,
 )
-from .learning import (
-    LearningSettings,
-    Metaplasticity,
-    init_metaplasticity,
-    learn_item,
-    measure_displacement,
-)
+from .learning import LearningSettings, learn_item
 from .machine import describe_machine
+from .metaplasticity import Metaplasticity, init_metaplasticity, measure_displacement
 from .network import Network, copy_network, init_network, predict, split_parameters
 from .plasticity import measure_kappa, measure_plasticity
 from .recall import measure_confusion

@@ -406,3 +406,101 @@ def test_the_default_steepness_is_the_calibrated_one_at_10_items_and_falls_with_
     assert (np.diff(found) < 0).all()
     assert found[0] == 16_000
     assert found[-1] == 5_700
+
+
+# --- a trial that takes long ---------------------------------------------------------
+
+
+POISONED = replace(
+    SMALL,
+    trials=1,
+    schedule=[0, 1, 2, 3, 0, mp.Step(1, label=2), mp.Step(2, label=3, shown=4, after=3), 3],
+    networks=("conventional", "hybrid"),
+    kappa=8.0,
+    steepness=None,
+    by_flexibility=True,
+)
+
+
+@pytest.mark.parametrize("learned", [1, 3, 9, 14])
+def test_a_trial_stopped_within_goes_on_with_the_same_bits(digits, tmp_path, monkeypatch, learned):
+    """Also across a step that rewinds to a state from before the stop."""
+    whole = mp.run_experiment(digits, POISONED, backend="numpy")
+    monkeypatch.setattr(trials, "STATE_SECONDS", 0.0)
+    real, calls = trials.learn_item, []
+
+    def stop(*arguments, **options):
+        if len(calls) == learned:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(trials, "learn_item", stop)
+    with pytest.raises(KeyboardInterrupt):
+        mp.run_experiment(digits, POISONED, backend="numpy", checkpoint=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["trial-0000.state.npz"]
+    again = []
+    monkeypatch.setattr(
+        trials, "learn_item", lambda *a, **o: again.append(a[2].number) or real(*a, **o)
+    )
+    resumed = mp.run_experiment(digits, POISONED, backend="numpy", checkpoint=tmp_path)
+    assert same_bits(resumed, whole)
+    for name in ("new_confusion", "displacement_share", "schedule"):
+        assert getattr(resumed, name).tobytes() == getattr(whole, name).tobytes()
+    # The networks share the first presentation; nothing but the one in progress is lost.
+    assert min(again) == (learned - 1) // 2 + 1
+    assert [path.name for path in tmp_path.iterdir()] == ["trial-0000.npz"]
+
+
+def test_the_state_of_another_run_is_refused(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(trials, "STATE_SECONDS", 0.0)
+    monkeypatch.setattr(trials, "_measure_by_flexibility", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        mp.run_experiment(digits, POISONED, backend="numpy", checkpoint=tmp_path)
+    with pytest.raises(mp.OutputError, match=r"state.npz belongs to a run .* \(seed 0, now 1\)"):
+        mp.run_experiment(digits, replace(POISONED, seed=1), backend="numpy", checkpoint=tmp_path)
+
+
+def test_several_runs_share_workers_and_are_those_of_each_alone(digits):
+    runs = {"one": SMALL, "long": replace(SMALL, schedule="repetition", trials=1)}
+    seen = []
+    with mp.open_pool(2) as executor:
+        both = mp.run_experiments(
+            digits, runs, backend="numpy", executor=executor, on_trial=seen.append
+        )
+    assert seen[-1] == {"one": 3, "long": 1}
+    for name, settings in runs.items():
+        assert same_bits(both[name], mp.run_experiment(digits, settings, backend="numpy"))
+
+
+def test_the_longest_trials_are_started_first(digits, monkeypatch):
+    order = []
+    run_trial = experiments.run_trial
+    monkeypatch.setattr(
+        experiments, "run_trial", lambda *a: order.append(a[1].schedule) or run_trial(*a)
+    )
+    runs = {"short": SMALL, "long": replace(SMALL, schedule="repetition", trials=1)}
+    mp.run_experiments(digits, runs, backend="numpy")
+    assert order == ["repetition", *3 * ["single-pass"]]
+
+
+def test_settings_to_begin_with_are_calibrated_or_scaled_to_the_same_length():
+    digits = mp.load_digits()
+    assert mp.init_settings(digits, n_items=30).steepness == mp.measure_default_steepness(30)
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 5
+    for scale, dtype in ((1, float), (1000, float), (255, np.uint8)):
+        images = (scale * rng.random((60, 6, 6))).astype(dtype)
+        own = mp.Dataset(
+            name="own",
+            train_images=images,
+            train_labels=labels,
+            test_images=images[:10],
+            test_labels=labels[:10],
+        )
+        settings = mp.init_settings(own, n_items=4)
+        shown = images / (255 if dtype == np.uint8 else 1) * settings.input_scale
+        length = np.sqrt((shown**2).sum(axis=(1, 2)).mean())
+        np.testing.assert_allclose(length, 105, rtol=1e-6)
+        assert (settings.n_train_images, settings.n_test_images, settings.n_features) == (12, 2, 0)
+        assert settings.kappa == 7.5

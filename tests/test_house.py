@@ -26,6 +26,7 @@ CORE = {
     "datasets",
     "network",
     "items",
+    "metaplasticity",
     "learning",
     "recall",
     "statistics",

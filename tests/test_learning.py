@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from unittest import mock
 
 import naive
 import numpy as np
@@ -21,6 +22,7 @@ from metaplastic_np import (
     init_metaplasticity,
     init_network,
     learn_item,
+    learning,
     load_metaplasticity,
     load_network,
     loss_and_gradient,
@@ -587,3 +589,66 @@ def test_a_copied_network_is_independent():
     twin = copy_network(world.network)
     twin.parameters[:] = 0
     assert world.network.parameters.any()
+
+
+# --- inputs that are never on --------------------------------------------------------
+
+
+def with_dark_inputs(seed, **options):
+    """A world in which half of the inputs are 0 in every image."""
+    world = make_world(seed, layer_sizes=(8, 5, 3), epochs=3, **options)
+    (shown,) = world.presentations
+    is_dark = np.arange(8) % 2 == 0
+    images = np.where(is_dark, 0, shown.images)
+    return world, replace(shown, images=images.astype(shown.images.dtype)), is_dark
+
+
+@given(SEEDS, REFRESHES)
+def test_leaving_out_dark_inputs_changes_only_the_rounding(backend, seed, refresh):
+    world, shown, is_dark = with_dark_inputs(seed, refresh=refresh)
+    whole, born = world.twin(), world.network.weights[0].copy()
+    options = {"settings": world.settings, "backend": backend}
+    with mock.patch.object(learning, "MOST_ON", 0.0):
+        expected = learn_item(whole, world.metaplasticity, shown, **options)
+    losses = learn_item(world.network, world.metaplasticity, shown, **options)
+    np.testing.assert_allclose(world.network.parameters, whole.parameters, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(losses, expected, rtol=1e-9)
+    np.testing.assert_array_equal(world.network.weights[0][is_dark], born[is_dark])
+
+
+def test_dark_inputs_are_left_out(backend, monkeypatch):
+    world, shown, is_dark = with_dark_inputs(0)
+    widths = []
+    body = f"_learn_{backend}"
+    real = getattr(learning, body)
+    monkeypatch.setattr(
+        learning,
+        body,
+        lambda network, *a: widths.append(network.layer_sizes[0]) or real(network, *a),
+    )
+    learn_item(world.network, world.metaplasticity, shown, settings=world.settings, backend=backend)
+    assert widths == [np.count_nonzero(~is_dark)]
+
+
+def test_what_is_measured_after_an_epoch_has_learned_it_with_dark_inputs_too(backend):
+    world, shown, _ = with_dark_inputs(1)
+    seen = []
+    learn_item(
+        world.network,
+        world.metaplasticity,
+        shown,
+        settings=world.settings,
+        backend=backend,
+        after_epoch=lambda _: seen.append(world.network.parameters.copy()),
+    )
+    assert len({parameters.tobytes() for parameters in seen}) == 3
+    np.testing.assert_array_equal(seen[-1], world.network.parameters)
+
+
+def test_a_blank_presentation_is_learned_by_biases_alone(backend):
+    world, shown, _ = with_dark_inputs(2)
+    born = world.network.weights[0].copy()
+    blank = replace(shown, images=np.zeros_like(shown.images))
+    learn_item(world.network, world.metaplasticity, blank, settings=world.settings, backend=backend)
+    np.testing.assert_array_equal(world.network.weights[0], born)
+    assert np.isfinite(world.network.parameters).all()

@@ -605,7 +605,7 @@ def test_a_refusal_comes_through_a_pool_in_words(tmp_path):
 
     def digests(*them):
         found = workers.run_jobs(mp.measure_digest, [(dataset,) for dataset in them], executor)
-        return {digest for _, digest in found}
+        return {digest for *_, digest in found}
 
     with mp.open_pool(2) as executor:
         assert digests(own, whole) == {mp.measure_digest(own)}

@@ -1,0 +1,215 @@
+"""The whole paper in one command, small: what it writes, resumes, and leaves out."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import metaplastic_np as mp
+from metaplastic_np import cli, commands, reproduce
+
+SMALL = ["--trials", "2", "--hidden", "6", "--epochs", "1", "--batch", "600", "--backend", "numpy"]
+RUNS = set(mp.plan_runs(mp.load_digits(), "quick"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder that `reproduce` filled."""
+    folder = tmp_path_factory.mktemp("reproduced")
+    assert cli.main(["reproduce", *SMALL, "--out", str(folder)]) == 0
+    return folder
+
+
+def test_it_writes_every_run_claim_figure_and_one_report(made):
+    names = {path.name for path in made.iterdir()}
+    runs = {f"{run}.{ending}" for run in RUNS for ending in ("npz", "csv")}
+    assert names == runs | {"claims.json", "report.html", "figures"}
+    figures = {path.name for path in (made / "figures").iterdir()}
+    assert figures == {f"{name}.{end}" for name in mp.PICTURES for end in ("png", "svg")}
+    assert (made / "report.html").stat().st_size < 8e6
+
+
+def test_claims_json_is_strict_and_complete(made):
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    judged = json.loads((made / "claims.json").read_text("utf-8"), parse_constant=refuse)
+    assert {key: judged[key] for key in ("schema", "seed", "preset", "dataset")} == {
+        "schema": 1,
+        "seed": 0,
+        "preset": "quick",
+        "dataset": "digits",
+    }
+    assert [claim["id"] for claim in judged["claims"]] == list(mp.CLAIMS)
+    for claim in judged["claims"]:
+        assert claim["verdict"] in {"holds", "fails", "undecided"}
+        assert claim["n"] == 2
+        assert claim["parts"]
+        assert claim["controls"] in range(21)
+
+
+def test_report_draws_again_without_learning(made, capsys, monkeypatch):
+    before = {path.name: path.read_bytes() for path in (made / "figures").iterdir()}
+    page, claims = ((made / name).read_bytes() for name in ("report.html", "claims.json"))
+    monkeypatch.setattr(commands, "run_experiments", lambda *_, **__: pytest.fail("learned"))
+    assert cli.main(["report", str(made)]) == 0
+    assert "C12" in capsys.readouterr().out
+    assert (made / "report.html").read_bytes() == page
+    assert (made / "claims.json").read_bytes() == claims
+    assert {path.name: path.read_bytes() for path in (made / "figures").iterdir()} == before
+
+
+def test_a_report_on_one_run_says_what_was_not_run(made, tmp_path, capsys):
+    (tmp_path / "serial-position.npz").write_bytes((made / "serial-position.npz").read_bytes())
+    assert cli.main(["report", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert sum("not run" in line for line in out.splitlines()) == 9
+    assert json.loads((tmp_path / "claims.json").read_text("utf-8"))["preset"] == "custom"
+
+
+def test_a_report_on_nothing_is_refused(tmp_path, capsys):
+    assert cli.main(["report", str(tmp_path / "nowhere")]) == 2
+    assert "there are no results (*.npz) in" in capsys.readouterr().err
+
+
+def test_a_stopped_reproduction_resumes_with_the_same_bits(made, tmp_path, capsys, monkeypatch):
+    real = commands.run_experiments
+
+    def interrupted(*arguments, on_trial, **options):
+        def stop(done):
+            on_trial(done)
+            if sum(done.values()) == 5:
+                raise KeyboardInterrupt
+
+        return real(*arguments, on_trial=stop, **options)
+
+    monkeypatch.setattr(commands, "run_experiments", interrupted)
+    arguments = ["reproduce", *SMALL, "--out", str(tmp_path)]
+    assert cli.main(arguments) == 130
+    assert f"5 of 18 trials are kept in {tmp_path}; add --resume" in capsys.readouterr().err
+    monkeypatch.setattr(commands, "run_experiments", real)
+    assert cli.main([*arguments, "--resume"]) == 0
+    for run in RUNS:
+        one, other = (mp.load_results(folder / f"{run}.npz") for folder in (made, tmp_path))
+        assert one.confusion.tobytes() == other.confusion.tobytes(), run
+    ours, theirs = (
+        [{**claim, "seconds": 0} for claim in json.loads(path.read_text("utf-8"))["claims"]]
+        for path in (made / "claims.json", tmp_path / "claims.json")
+    )
+    assert ours == theirs
+
+
+def test_other_settings_in_the_folder_are_refused(made, capsys):
+    assert cli.main(["reproduce", *SMALL, "--seed", "5", "--out", str(made)]) == 1
+    assert "belongs to a run with other settings (seed 0, now 5)" in capsys.readouterr().err
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A file of twelve easy classes."""
+    rng = np.random.default_rng(0)
+    centers = rng.random((12, 30))
+    arrays = {}
+    for part, count in (("train", 40), ("test", 15)):
+        labels = np.repeat(np.arange(12), count)
+        arrays[f"{part}_labels"] = labels
+        arrays[f"{part}_images"] = np.clip(
+            centers[labels] + rng.normal(0, 0.1, (len(labels), 30)), 0, 1
+        )
+    path = tmp_path / "own.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+def test_runs_that_a_dataset_has_too_few_items_for_are_left_out(own):
+    plan = mp.plan_runs(mp.load_npz(own), "quick")
+    assert RUNS - set(plan) == {"serial-position-30", "data-poisoning"}
+
+
+def test_own_data_are_balanced_first_and_a_resume_keeps_what_was_found(
+    own, tmp_path, capsys, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(
+        commands, "balance_steepness", lambda *_, **__: asked.append(1) or 250.0 + len(asked)
+    )
+    arguments = ["run", "serial-position", "--dataset", str(own), "--trials", "1", "--hidden", "8"]
+    assert cli.main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    results = mp.load_results(tmp_path / "out" / "serial-position.npz")
+    assert results.settings.steepness == 251
+    assert results.item_classes.shape == (1, 10, 1)
+    assert cli.main([*arguments, "--out", str(tmp_path / "out"), "--resume"]) == 0
+    assert asked == [1]
+    assert cli.main([*arguments, "--kappa", "5", "--out", str(tmp_path / "other")]) == 0
+    assert asked == [1]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "word"),
+    [
+        ("hebb-repetition", "recall of the worst item"),
+        ("data-poisoning", "answered as taught"),
+        ("learning-frequency", "Spearman's rho"),
+        ("biased-flexibility", "biased-down"),
+    ],
+)
+def test_every_experiment_runs_alone_with_its_own_table_and_figure(
+    experiment, word, tmp_path, capsys
+):
+    arguments = [*SMALL, "--trials", "1", "--items", "8", "--out", str(tmp_path)]
+    assert cli.main(["run", experiment, *arguments]) == 0
+    assert word in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"{experiment}.{ending}" for ending in ("npz", "csv", "png", "svg")
+    }
+
+
+def test_the_paper_preset_has_the_papers_counts_and_says_how_long_it_takes(
+    capsys, monkeypatch, tmp_path
+):
+    plan = mp.plan_runs(mp.load_digits(), "paper")
+    for settings in plan.values():
+        assert settings.hidden == (4096, 4096)
+        assert (settings.n_train_images, settings.n_test_images) == (2000, 1000)
+        assert (settings.batch_size, settings.epochs) == (1024, 5)
+    monkeypatch.setattr(commands, "measure_speed", lambda: 1e11)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "balance_steepness", stop)
+    assert cli.main(["reproduce", "--preset", "paper", "--out", str(tmp_path)]) == 130
+    hours = reproduce.measure_plan(mp.load_digits(), plan) / 1e11 / 3600
+    assert f"about {hours:.0f} hours" in capsys.readouterr().err
+
+
+def test_plans_share_the_seed_and_the_settings_of_their_images():
+    plan = mp.plan_runs(mp.load_digits(), "standard", seed=7)
+    assert {settings.seed for settings in plan.values()} == {7}
+    assert {settings.learning_rate for settings in plan.values()} == {mp.Settings().learning_rate}
+    assert plan["serial-position-30"].steepness == mp.measure_default_steepness(30)
+    with pytest.raises(mp.InputError, match="`preset` must be one of quick, standard, paper"):
+        mp.plan_runs(mp.load_digits(), "thorough")
+
+
+def test_data_list_and_check(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("METAPLASTIC_NP_DATA", str(tmp_path))
+    assert cli.main(["data", "list"]) == 0
+    out = capsys.readouterr().out
+    assert "digits   bundled" in out
+    assert "mnist    missing" in out
+    assert cli.main(["data", "check"]) == 0
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8bnonsense")
+    for name in ("train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
+        Path(tmp_path, f"{name}.gz").write_bytes(b"\x1f\x8bnonsense")
+    capsys.readouterr()
+    assert cli.main(["data", "check"]) == 1
+    assert "damaged" in capsys.readouterr().out
+
+
+def test_data_fetch_says_what_it_wrote(capsys, monkeypatch, tmp_path):
+    path = tmp_path / "file.gz"
+    monkeypatch.setattr(commands, "fetch_mnist", lambda on_file: [on_file(path) or path])
+    assert cli.main(["data", "fetch", "mnist"]) == 0
+    assert str(path) in capsys.readouterr().out
