@@ -50,6 +50,7 @@ from .panels import *
 from .pictures import *
 from .plasticity import *
 from .recall import *
+from .report import *
 from .reproduce import *
 from .schedules import *
 from .settings import *

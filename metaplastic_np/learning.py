@@ -128,7 +128,7 @@ def learn_item(
         "labels", presentation.labels, n_rows=len(images), n_classes=network.layer_sizes[-1]
     )
     backend = _checks.check_backend(backend)
-    is_on = images.any(axis=0)
+    is_on = np.asarray(images.any(axis=0))
     if is_on.any() and is_on.mean() < MOST_ON:
         small = partial(learn_item, settings=settings, backend=backend)
         return _learn_inputs_that_are_on(

@@ -341,7 +341,7 @@ def _sweep(evidence: Evidence) -> Picture:
             x=x,
             values=np.array([measure(curve) for curve in inside]).T,
         )
-        mixture = Series(label="hybrid (random mixture)", network="hybrid", x=span, values=of_mixed)
+        mixture = Series(label="hybrid", network="hybrid", x=span, values=of_mixed)
         return Panel(title=title, xlabel="flexibility f", ylabel=ylabel, series=[one, mixture])
 
     position = np.arange(1, hybrid.shape[-1] + 1)
@@ -352,7 +352,7 @@ def _sweep(evidence: Evidence) -> Picture:
         [
             Series(label="hybrid", network="hybrid", x=position, values=hybrid),
             Series(
-                label=f"f = {best:g}",
+                label="one flexibility for all",
                 network="homogeneous:",
                 x=position,
                 values=curves[levels[best]],
