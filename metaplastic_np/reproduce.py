@@ -31,14 +31,14 @@ PRESETS = ("quick", "standard", "paper")
 # Trials of each run, by preset.
 TRIALS = {
     "serial-position": (20, 60, 10),
-    "biased-flexibility": (6, 60, 10),
-    "homogeneous-sweep": (6, 20, 10),
-    "non-target-true": (4, 20, 10),
-    "non-target-none": (4, 20, 10),
+    "biased-flexibility": (6, 30, 10),
+    "homogeneous-sweep": (6, 10, 10),
+    "non-target-true": (4, 10, 10),
+    "non-target-none": (4, 10, 10),
     "serial-position-30": (5, 20, 10),
-    "hebb-repetition": (3, 12, 10),
-    "data-poisoning": (7, 12, 10),
-    "learning-frequency": (4, 12, 10),
+    "hebb-repetition": (3, 10, 10),
+    "data-poisoning": (7, 10, 10),
+    "learning-frequency": (4, 10, 10),
 }
 PAPER: dict[str, Any] = {
     "hidden": (4096, 4096),

@@ -7,9 +7,10 @@ import pickle
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import get_context
@@ -21,6 +22,7 @@ from . import _checks, _errors
 __all__ = ["open_cluster", "open_pool"]
 
 CLUSTER_SECONDS = 10.0  # to wait for a scheduler
+NO_WORKER_SECONDS = 30.0  # to wait for a worker of a cluster that has none
 WINDOWS_MOST = 61  # handles that Windows lets one process wait for
 
 
@@ -111,13 +113,14 @@ def open_cluster(address: str) -> Iterator[Executor]:
 @contextmanager
 def _quiet(name: str) -> Iterator[None]:
     """Keep a library's log to itself: what matters of it becomes one line of ours."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    handlers = [(handler, handler.level) for handler in logging.getLogger(name).handlers]
+    for handler, _ in handlers:
+        handler.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for handler, level in handlers:
+            handler.setLevel(level)
 
 
 def _start_worker() -> None:
@@ -169,14 +172,16 @@ def run_jobs(
                 futures[future] = index, these
                 future.add_done_callback(done.put)
         for _ in range(len(futures)):
-            future = _get(done)
+            future = _get(done, executor)
             yield *futures[future], future.result()
-    except BrokenExecutor as error:
+    except (BrokenExecutor, CancelledError) as error:
         _errors.raise_dead_worker(error)
-    except Exception:
+    except Exception as error:
         # Not on Ctrl-C: a pool whose workers are ended must find its futures as it left them.
         for future in futures:
             future.cancel()
+        if type(error).__name__ == "KilledWorker":  # Dask's: a trial that took several with it
+            _errors.raise_dead_worker(error)
         raise
 
 
@@ -201,11 +206,20 @@ def _unpickle_and_call(function: Callable[..., Any], arguments: bytes) -> Any:
     return function(*pickle.loads(arguments))
 
 
-def _get(queue: SimpleQueue[Any]) -> Any:
-    """Wait for an item; in short waits, since Windows lets no Ctrl-C through a long one."""
+def _get(queue: SimpleQueue[Any], executor: Executor) -> Any:
+    """Wait for an item; in short waits, since Windows lets no Ctrl-C through a long one.
+
+    A cluster without any worker is given some time to get one.
+    """
+    client = getattr(executor, "_client", None)  # of a Dask executor
+    seen = time.monotonic()
     while True:
         with suppress(Empty):
             return queue.get(timeout=0.5)
+        if client is None or client.scheduler_info().get("workers"):
+            seen = time.monotonic()
+        elif time.monotonic() - seen > NO_WORKER_SECONDS:
+            _errors.raise_dead_worker(TimeoutError("the cluster has no worker left"))
 
 
 class _BlasLimit:

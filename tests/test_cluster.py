@@ -1,5 +1,6 @@
 """A real Dask scheduler and two workers, started here: the same bits, and clear lines."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from test_experiments import SMALL, same_bits
 
 import metaplastic_np as mp
-from metaplastic_np import cli
+from metaplastic_np import cli, commands
 
 RUN = ["run", "serial-position", "--items", "4", "--trials", "6", "--hidden", "8", "--epochs", "1"]
 
@@ -34,8 +35,6 @@ def cluster(tmp_path):
         for _ in range(2)
     ]
     try:
-        import json
-
         for _ in range(600):
             if file.exists() and file.stat().st_size:
                 break
@@ -76,8 +75,6 @@ def test_when_all_workers_and_the_scheduler_die_finished_trials_are_kept(
 ):
     monkeypatch.chdir(tmp_path)
     address, workers = cluster
-    from metaplastic_np import commands
-
     real = commands.run_experiments
 
     def dying(*arguments, on_trial, **options):
@@ -109,6 +106,31 @@ def raise_scheduler_death(address):
 
     with Client(address) as client:
         client.shutdown()
+
+
+def test_a_cluster_without_workers_is_told_not_waited_for(cluster, monkeypatch, tmp_path):
+    from metaplastic_np import workers as module
+
+    monkeypatch.setattr(module, "NO_WORKER_SECONDS", 1.0)
+    address, workers = cluster
+
+    def kill(_):
+        for worker in workers:
+            worker.kill()
+
+    with (
+        mp.open_cluster(address) as executor,
+        pytest.raises(mp.WorkerError, match="a worker process died"),
+    ):
+        mp.run_experiment(
+            mp.load_digits(),
+            replace(SMALL, trials=40),
+            backend="numpy",
+            executor=executor,
+            checkpoint=tmp_path / "kept",
+            on_trial=kill,
+        )
+    assert list((tmp_path / "kept").glob("trial-*.npz"))
 
 
 def test_a_scheduler_that_is_not_there_is_one_clear_line(capsys, monkeypatch, tmp_path):

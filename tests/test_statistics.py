@@ -67,7 +67,7 @@ SURE, LIKELY, OPEN, AGAINST = [0.4, 0.5, 0.6], [0.1, 0.2, 0.3], [-0.1, 0.2, 0.3]
         ([SURE, OPEN, LIKELY], "undecided", OPEN),
         ([SURE, AGAINST, OPEN], "fails", AGAINST),
         ([[-0.3, -0.2, -0.1], AGAINST, [-9, 0, 9]], "fails", AGAINST),
-        ([[-0.2, 0.2, -0.1, 0.1]], "undecided", [-0.2, 0.2, -0.1, 0.1]),
+        ([SURE, [-0.3, 0.1, -0.1]], "undecided", [-0.3, 0.1, -0.1]),
         ([[0.25, 0.25]], "holds", [0.25, 0.25]),
         ([[0.0, 0.0]], "undecided", [0.0, 0.0]),
         ([SURE, [-0.25, -0.25]], "fails", [-0.25, -0.25]),
