@@ -372,7 +372,7 @@ def check_new_items(n_new: int, *, n_items: int, available: int, minimum: int) -
 def raise_no_balanced_order(n_items: int) -> NoReturn:
     """So few items that frequency and position cannot be told apart."""
     raise InputError(
-        "`n_items` must be at least 8 for orders in which frequency and position are independent; "
+        "`n_items` must be at least 4 for orders in which frequency and position are independent; "
         f"got {n_items}"
     )
 

@@ -28,7 +28,7 @@ from .recall import (
     measure_primacy,
     measure_recency,
 )
-from .schedules import measure_positions
+from .schedules import PASSES, measure_positions
 from .statistics import measure_rank_correlation
 
 __all__ = ["CLAIMS", "Claim"]
@@ -41,8 +41,8 @@ REMEMBERED = 0.5  # C1, C2: recall above it is memory; C7: the share of recall t
 EARLY, LATE = slice(0, 5), slice(-5, None)  # C1, C2: the half of a list of ten that is forgotten
 MIDDLE = slice(3, 7)  # C3: positions 4 to 7
 SHORT_LIST = 15  # C4: from here to the whole list of 30
-PASSES = 9  # C6, C7, C11
 N_ITEMS = {"serial-position-30": 30}  # of a run; 10 elsewhere
+N_PASSES = {"hebb-repetition": PASSES, "data-poisoning": PASSES + 1}  # at least; 1 elsewhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ def _minus(one: Float, other: Float) -> Float:
 
 
 def is_measurable(claim: Claim, evidence: Evidence) -> bool:
-    """Whether every run that a claim needs is there, with its networks."""
+    """Whether every run that a claim needs is there, with its networks and presentations."""
     for name, networks in claim.needs.items():
         run = evidence.get(name)
         if run is None or run.settings.n_items != N_ITEMS.get(name, 10):
@@ -104,6 +104,11 @@ def is_measurable(claim: Claim, evidence: Evidence) -> bool:
         there = run.settings.networks
         if not all(any(found.startswith(network) for found in there) for network in networks):
             return False
+        if run.recall.shape[2] <= run.settings.n_items * N_PASSES.get(name, 1):
+            return False
+    if "homogeneous-sweep" in claim.needs:
+        swept = evidence["homogeneous-sweep"].settings.networks
+        return _homogeneous(evidence["hebb-repetition"]) in swept
     return True
 
 

@@ -65,12 +65,10 @@ def labels_stay_permuted(evidence: Evidence, _: np.random.Generator) -> Evidence
 
 def resampled(evidence: Evidence, rng: np.random.Generator) -> Evidence:
     """Trials drawn with replacement; runs that share trials keep sharing them."""
-    longest = max(run.settings.trials for run in evidence.values())
-    drawn = rng.random(longest)
+    n_trials = min(run.recall.shape[1] for run in evidence.values())
+    order = rng.integers(n_trials, size=n_trials)
 
     def resample(run: Results) -> Results:
-        n_trials = run.recall.shape[1]
-        order = (drawn[:n_trials] * n_trials).astype(np.intp)
         parts = {
             name: getattr(run, name)[order if name in BY_TRIAL else (slice(None), order)]
             for name in ARRAYS

@@ -70,7 +70,8 @@ class Results:
         Rms of what a presentation added to the displacement, in units of weight, for synapses with
         f in [0, 0.1), ..., [0.9, 1]. Of no rows where ``settings.by_flexibility`` is off.
     displacement_share : float array, likewise
-        The share that a presentation has in the displacement at the end; adds up to 1.
+        The share that a presentation has in the displacement at the end; adds up to 1 where the
+        schedule does not rewind.
     item_classes : int array (n_trials, n_items + n_new, classes an item)
         What each item shows.
     schedule : int array (n_trials, n_presentations, 4)

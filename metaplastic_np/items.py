@@ -223,7 +223,7 @@ def draw_new_items(
     _checks.check_rng(rng)
     others = [shown for shown in dataset.item_classes if shown not in items.classes]
     _checks.check_new_items(
-        n_new, n_items=len(items), available=len(others) + len(items), minimum=0
+        n_new, n_items=len(items), available=len(others) + len(items), minimum=1
     )
     classes = tuple(others[i] for i in rng.permutation(len(others))[:n_new])
     dtype = items.train_images.dtype
@@ -356,7 +356,7 @@ def draw_presentation(
     """
     n_items, n_images = len(items), items.train_images.shape[1]
     item, label, shown, _ = _checks.check_step(
-        step, 0, n_items=n_items, kind=Step, n_new=items.n_new
+        step, number or 0, n_items=n_items, kind=Step, n_new=items.n_new
     )
     _checks.check_choice("non_target", non_target, NON_TARGETS)
     _checks.check_count("epochs", epochs)

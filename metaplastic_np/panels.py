@@ -153,11 +153,11 @@ def measure_table(panel: Panel | Matrix) -> tuple[list[str], list[list[Any]]]:
     >>> import numpy as np
     >>> series = Series(label="hybrid", network="hybrid", x=[1], values=np.array([[0.2], [0.4]]))
     >>> names, rows = measure_table(Panel(title="", xlabel="item", ylabel="", series=[series]))
-    >>> names, [round(cell, 2) for cell in rows[0]]
-    (['item', 'hybrid', 'low', 'high'], [1, 0.3, -0.97, 1.57])
+    >>> names, [round(cell, 2) for cell in rows[0][1:]]
+    (['item', 'hybrid', 'low', 'high'], [0.3, -0.97, 1.57])
     """
     if isinstance(panel, Matrix):
-        names = [f"{panel.ylabel} \\\\ {panel.xlabel}"]
+        names = [f"{panel.ylabel} \\ {panel.xlabel}"]
         names += [str(column + 1) for column in range(panel.values.shape[1])]
         return names, [[row + 1, *values] for row, values in enumerate(panel.values.tolist())]
     places = sorted({float(x) for series in panel.series for x in series.x})

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .experiments import Results
 from .panels import Matrix, Panel, Picture, Series
 from .recall import chance_recall, measure_memorized, measure_serial_position_curve
-from .schedules import measure_positions
+from .schedules import PASSES, measure_positions
 from .statistics import measure_rank_correlation
 
 __all__ = [
@@ -29,18 +29,17 @@ Float = NDArray[np.float64]
 Evidence = Mapping[str, Results]
 
 PASSES_SHOWN = (1, 3, 6, 9)
-PASSES = 9
 
 
-def _label(network: str) -> str:
-    """The name of a network in a legend."""
-    return network.replace("homogeneous:", "one flexibility, f = ")
-
-
-def _each(results: Results, values: Float, x: Any, **options: Any) -> list[Series]:
+def _each(results: Results, values: Float, x: Any) -> list[Series]:
     """One series a network, of values (n_networks, n_trials, n)."""
     return [
-        Series(label=_label(network), network=network, x=x, values=trials, **options)
+        Series(
+            label=network.replace("homogeneous:", "one flexibility, f = "),
+            network=network,
+            x=x,
+            values=trials,
+        )
         for network, trials in zip(results.settings.networks, values, strict=True)
     ]
 
@@ -188,16 +187,18 @@ def show_repetition(run: Results) -> Picture:
 
 
 def _repetition(evidence: Evidence) -> Picture:
-    """The nine passes before the poison, with the networks that only repeat."""
-    poisoned, repeated = evidence["data-poisoning"], evidence.get("hebb-repetition")
-    if repeated is None:
-        return show_repetition(poisoned)
-    networks = (*poisoned.settings.networks, *repeated.settings.networks)
-    n_trials = min(poisoned.settings.trials, repeated.settings.trials)
-    rows = repeated.recall.shape[2]
-    both = [poisoned.recall[:, :n_trials, :rows], repeated.recall[:, :n_trials]]
-    settings = replace(poisoned.settings, networks=networks, trials=n_trials)
-    return show_repetition(replace(poisoned, settings=settings, recall=np.concatenate(both)))
+    """The nine passes before the poison, and the networks that only repeat."""
+    runs = [evidence[name] for name in ("data-poisoning", "hebb-repetition") if name in evidence]
+    n_trials, n_rows = (min(run.recall.shape[axis] for run in runs) for axis in (1, 2))
+    recall = {
+        network: of_network[:n_trials, :n_rows]
+        for run in reversed(runs)
+        for network, of_network in zip(run.settings.networks, run.recall, strict=True)
+    }
+    settings = replace(runs[0].settings, networks=tuple(recall), trials=n_trials)
+    return show_repetition(
+        replace(runs[0], settings=settings, recall=np.array(list(recall.values())))
+    )
 
 
 def show_poisoning(run: Results) -> Picture:
@@ -224,20 +225,18 @@ def show_poisoning(run: Results) -> Picture:
         )
         for title, row in (("before", trunk), ("after one poisoned pass", poison[1]))
     ]
-    recalled = [
-        *_each(run, run.recall[:, :, poison].mean(axis=-1), dose),
-        *(
+
+    def beside(items: Float, new: Float, new_dose: NDArray[np.intp]) -> list[Series]:
+        second = [
             replace(one, label=f"{one.label}: new items", is_second=True)
-            for one in _each(run, run.recall[:, :, new].mean(axis=-1), dose)
-        ),
-    ]
-    learned = [
-        *_each(run, uptake(run.confusion, poison), dose),
-        *(
-            replace(one, label=f"{one.label}: new items", is_second=True)
-            for one in _each(run, uptake(run.new_confusion, new)[:, :, 1:], dose[1:])
-        ),
-    ]
+            for one in _each(run, new, new_dose)
+        ]
+        return [*_each(run, items, dose), *second]
+
+    mean = run.recall.mean(axis=-1)
+    recalled = beside(mean[:, :, poison], mean[:, :, new], dose)
+    new_uptake = uptake(run.new_confusion, new)[:, :, 1:]
+    learned = beside(uptake(run.confusion, poison), new_uptake, dose[1:])
     doses = "passes with false labels"
     return Picture(
         title=f"Poisoned after nine passes: false labels for the items, or for new ones\n"
@@ -275,8 +274,8 @@ def show_frequency(run: Results) -> Picture:
     rho = np.stack([measure_rank_correlation(recall, cause) for cause in causes.values()], axis=-1)
     return Picture(
         title=f"How often against when\n{_of_trials(run)}",
-        caption="Items shown 1 to 10 times, in orders in which frequency is independent of first, "
-        "mean and last position (Spearman's rho at most 0.15 in every trial).",
+        caption=f"Items shown 1 to {n_items} times, in orders in which frequency is independent of "
+        "first, mean and last position (Spearman's rho at most 0.15 in every trial).",
         rows=[
             [
                 _recall_panel(run, "by frequency", "times shown", by(frequency)),
@@ -309,9 +308,10 @@ def _biased(evidence: Evidence) -> Picture:
     biased, hybrid = evidence["biased-flexibility"], evidence["serial-position"]
     picture = show_biased(biased)
     n_trials = biased.settings.trials
-    series = [s for s in _curve_panel(hybrid).series if s.network == "hybrid"]
-    same_trials = [replace(s, values=s.values[:n_trials]) for s in series]
-    panel = _curve_panel(biased)
+    panel, of_hybrid = _curve_panel(biased), _curve_panel(hybrid).series
+    there = {series.network for series in panel.series}
+    added = [s for s in of_hybrid if s.network == "hybrid" and s.network not in there]
+    same_trials = [replace(s, values=s.values[:n_trials]) for s in added]
     both = replace(panel, series=[*same_trials, *panel.series])
     return replace(picture, rows=[[both]])
 
@@ -327,21 +327,21 @@ def _sweep(evidence: Evidence) -> Picture:
     }
     hybrid = curves.pop("hybrid")
     ends = {"stable": 0.3, "conventional": 1.0}  # what the two are, with this flexibility
-    levels = {ends.get(name) or float(name.partition(":")[2]): name for name in curves}
+    levels = {
+        ends.get(name) or float(name.partition(":")[2]): name
+        for name in curves
+        if name in ends or name.startswith("homogeneous:")
+    }
     x = np.array(sorted(levels))
     inside = np.array([curves[levels[f]] for f in x])  # (flexibility, trial, position)
     best = x[inside.mean(axis=(1, 2)).argmax()]
-    span = np.array([x[0], x[-1]])
+
+    single = Series(label="one flexibility for all", network="homogeneous:", x=x, values=inside)
 
     def against(title: str, ylabel: str, measure: Callable[[Float], Float]) -> Panel:
         of_mixed = np.repeat(measure(hybrid)[:, None], 2, axis=1)
-        one = Series(
-            label="one flexibility for all",
-            network="homogeneous:",
-            x=x,
-            values=np.array([measure(curve) for curve in inside]).T,
-        )
-        mixture = Series(label="hybrid", network="hybrid", x=span, values=of_mixed)
+        one = replace(single, values=np.array([measure(curve) for curve in inside]).T)
+        mixture = Series(label="hybrid", network="hybrid", x=x[[0, -1]], values=of_mixed)
         return Panel(title=title, xlabel="flexibility f", ylabel=ylabel, series=[one, mixture])
 
     position = np.arange(1, hybrid.shape[-1] + 1)
@@ -351,17 +351,11 @@ def _sweep(evidence: Evidence) -> Picture:
         "serial position",
         [
             Series(label="hybrid", network="hybrid", x=position, values=hybrid),
-            Series(
-                label="one flexibility for all",
-                network="homogeneous:",
-                x=position,
-                values=curves[levels[best]],
-            ),
+            replace(single, x=position, values=curves[levels[best]]),
         ],
     )
     return Picture(
-        title="Does mixing matter? One flexibility for all synapses, against the random mixture\n"
-        + _of_trials(sweep),
+        title=f"Does mixing matter? One flexibility or a random mixture\n{_of_trials(sweep)}",
         caption="If a single flexibility recalls as much as the mixture, after one pass mixing is "
         "not what makes the serial position effect.",
         rows=[
@@ -380,7 +374,8 @@ def _non_targets(evidence: Evidence) -> Picture:
     words = ("permuted\n(paper)", "none\nshown", "true\n(rehearsal)")
     n_trials = min(evidence[run].settings.trials for run in runs)
     series = []
-    for network in evidence["non-target-true"].settings.networks:
+    shared = set.intersection(*(set(evidence[run].settings.networks) for run in runs))
+    for network in sorted(shared):
         columns = [
             evidence[run].recall[evidence[run].settings.networks.index(network), :n_trials, -1]
             for run in runs
@@ -461,7 +456,10 @@ PICTURES: dict[str, tuple[Callable[[Evidence], bool], Callable[[Evidence], Pictu
     "serial-position": (_has("serial-position"), _of("serial-position", show_serial_position)),
     "first-and-last-item": (_has_measured("by_epoch"), _of("serial-position", _first_and_last)),
     "list-of-30": (_has("serial-position-30"), _of("serial-position-30", _long_list)),
-    "hebb-repetition": (_has("data-poisoning"), _repetition),
+    "hebb-repetition": (
+        lambda evidence: bool({"data-poisoning", "hebb-repetition"} & set(evidence)),
+        _repetition,
+    ),
     "data-poisoning": (_has("data-poisoning"), _of("data-poisoning", show_poisoning)),
     "learning-frequency": (_has("learning-frequency"), _of("learning-frequency", show_frequency)),
     "biased-flexibility": (_has_network(_HYBRID, ("biased-flexibility", "")), _biased),

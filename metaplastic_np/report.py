@@ -11,6 +11,7 @@ import shlex
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from datetime import timedelta
 from html import escape
 from itertools import combinations
 from string import Template
@@ -21,14 +22,7 @@ from numpy.typing import NDArray
 
 from .experiments import Results
 from .panels import Picture, measure_table
-from .recall import (
-    MEMORIZED_LEVEL,
-    measure_capacity,
-    measure_false_alarms,
-    measure_recall,
-    measure_serial_position_curve,
-)
-from .settings import Settings
+from .recall import MEMORIZED_LEVEL, measure_false_alarms, measure_memorized, measure_recall
 from .sources import DATASETS
 from .statistics import measure_interval
 from .verdicts import N_CONTROLS
@@ -39,10 +33,9 @@ Evidence = Mapping[str, Results]
 Judged = Mapping[str, Any]
 Drawn = Mapping[str, tuple[Picture, bytes]]
 
-OUR_CONTROLS = ("C10", "C11", "C12")
 CLEAR = 0.25  # hits minus false alarms of an item that is clearly remembered
 SYMBOLS = {"holds": "\u2713", "fails": "\u2717", "undecided": "?", "not run": "\u2013"}
-# What it means when a control fails: the instructive case.
+# The controls that the paper lacks, and what it means if one fails: the instructive case.
 READINGS = {
     "C10": "One flexibility everywhere does at least as well after one pass: mixing is not what "
     "makes the serial position effect.",
@@ -61,7 +54,7 @@ RUNS = {
     "non-targets": ("serial-position", "non-target-none", "non-target-true"),
     "which-synapses": ("serial-position",),
 }
-MURDOCK = {10: ("6.39", "2 s"), 30: ("8.82", "1 s")}  # of so many words, at this pace
+MURDOCK = {10: ("6.39", 10, "2 s"), 30: ("8.82", 30, "1 s")}  # recalled, of so many, at what pace
 
 PAGE = Template("""\
 <!DOCTYPE html>
@@ -69,22 +62,21 @@ PAGE = Template("""\
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
 <title>$title</title>
 <link rel="icon" href="data:,">
 <style>
 $style</style>
 </head>
 <body>
-<a class="skip" href="#the-claims">Skip to the claims</a>
+<a class="skip" href="#claims">Skip to the claims</a>
 <header>
 <h1>Neuromimetic metaplasticity, reproduced</h1>
+<div class="intro">
 $introduction
-<nav aria-label="Contents">
-<ul>
+</div>
+<nav aria-label="Contents"><ul>
 $contents
-</ul>
-</nav>
+</ul></nav>
 </header>
 <main>
 $sections
@@ -95,88 +87,82 @@ $sections
 
 STYLE = """\
 :root { color-scheme: light dark; --page: #fff; --text: #1b1f24; --soft: #565d66; --line: #d5dae0;
-  --tint: #f3f5f7; --link: #00588f; --holds: #00704f; --fails: #b04300; --open: #f0c14b; }
+  --tint: #f3f5f7; --link: #00588f; }
 @media screen and (prefers-color-scheme: dark) { :root { --page: #14171b; --text: #e9ecef;
   --soft: #a8b0b9; --line: #3a414a; --tint: #1f242a; --link: #7cc4f5; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 120rem; padding: 0 clamp(1rem, 2.5vw, 3rem) 3rem;
   background: var(--page); color: var(--text); overflow-wrap: break-word;
   font: 1.0625rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-h1 { font-size: clamp(1.6rem, 1.2rem + 1.6vw, 2.6rem); line-height: 1.15; margin: 1.2em 0 .5em; }
+h1 { font-size: clamp(1.6rem, 1.2rem + 1.6vw, 2.6rem); line-height: 1.15; margin: 1em 0 .5em; }
 h2 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .7em; }
 h3 { font-size: 1.25rem; line-height: 1.3; margin: 0 0 .3em; }
-p, dl { max-width: 75ch; margin: 0 0 1em; }
+p, dl, figcaption { max-width: 75ch; margin: 0 0 1em; }
 a { color: var(--link); }
-a:focus-visible, summary:focus-visible, .scroll:focus-visible { outline: 3px solid var(--link);
-  outline-offset: 2px; }
-code { font: .92em ui-monospace, "Cascadia Mono", Menlo, Consolas, monospace;
-  overflow-wrap: anywhere; }
-.skip { position: absolute; left: -99rem; }
-.skip:focus { left: 1rem; top: .5rem; padding: .4rem .8rem; background: var(--page); z-index: 1; }
-.soft { color: var(--soft); }
-dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .25em 1.2em; }
-dt { color: var(--soft); }
+:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
+code { font: .92em ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+.skip:not(:focus) { position: absolute; left: -99rem; }
+.soft, dt { color: var(--soft); }
+.intro { display: flex; flex-wrap: wrap; gap: 0 4rem; }
+dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .25em 1.2em;
+  align-content: start; }
 dd { margin: 0; }
 nav ul { display: flex; flex-wrap: wrap; gap: .3em 1.4em; list-style: none; margin: 0;
   padding: .7em 0; border-block: 1px solid var(--line); }
 section { padding-top: 2.2rem; }
-article { margin: 0 0 3rem; scroll-margin-top: 1rem; }
+article { padding: 1rem 0 2rem; }
 
-#the-claims { font-size: clamp(1rem, min(.55rem + .85vw, 2.25vh), 3.2rem); line-height: 1.3;
-  padding-top: 1em; }
-#the-claims h2 { font-size: 1.25em; margin: 0 0 .5em; }
-#the-claims h3 { font-size: 1.1em; margin: .6em 0 .3em; }
-#the-claims ul { list-style: none; margin: 0; padding: 0; }
-#the-claims li { display: grid; grid-template-columns: 2.4em 8.4em minmax(0, 1fr) 18em; gap: 0 1em;
-  align-items: center; padding: .3em .4em; border-top: 1px solid var(--line); }
-#the-claims p { max-width: none; margin: 0; }
-#the-claims .id { font-weight: 700; }
-#the-claims .reading { font-weight: 600; margin-top: .15em; }
-#the-claims .margin { font-variant-numeric: tabular-nums; }
-#the-claims .margin span { display: block; font-size: .72em; color: var(--soft); }
-#the-claims .legend { font-size: .72em; color: var(--soft); margin-top: .5em; }
-.verdict { display: inline-block; width: 8.2em; padding: .12em .6em; border-radius: .3em;
+#claims { font-size: clamp(1rem, min(.5rem + .8vw, 2.03vh), 3.2rem); line-height: 1.25;
+  padding-top: .8em; }
+#claims :is(h2, h2 + p) { display: inline; margin-right: .6em; }
+#claims h2 { font-size: 1.3em; }
+#claims h3 { font-size: 1.15em; margin: .5em 0 .25em; }
+#claims ul { list-style: none; margin: 0; padding: 0; }
+#claims li { display: grid; grid-template-columns: 2.2em 8.2em minmax(0, 1fr) 17em; gap: 0 1em;
+  align-items: center; padding: .24em .4em; border-top: 1px solid var(--line); }
+#claims p { max-width: none; margin: 0; }
+.id, .reading { font-weight: 700; }
+.margin span { display: block; }
+.margin :is(span, small) { font-size: .76em; color: var(--soft); }
+.verdict { display: inline-block; min-width: 8.2em; padding: .12em .5em; border-radius: .3em;
   border: .12em solid transparent; font-weight: 700; white-space: nowrap; }
 .verdict b { display: inline-block; width: 1.3em; }
-.holds { background: var(--holds); color: #fff; }
-.fails { background: var(--fails); color: #fff; }
-.undecided { background: var(--open); color: #1b1f24; }
+.holds { background: #00704f; color: #fff; }
+.fails { background: #b04300; color: #fff; }
+.undecided { background: #f0c14b; color: #1b1f24; }
 .not-run { border: .12em dashed var(--soft); color: var(--soft); font-weight: 400; }
-details .verdict { width: auto; font-size: .85em; padding: 0 .5em; }
+details .verdict { min-width: 0; font-size: .85em; padding: 0 .5em; }
 
-figure { margin: 0 0 .8rem; }
-figcaption { max-width: 75ch; margin-bottom: .8rem; }
+figure, details { margin: 0 0 .6rem; }
 img { display: block; width: 100%; max-width: 80rem; max-height: 94vh; object-fit: contain;
   background: #fff; border: 1px solid var(--line); border-radius: .4rem; padding: .6rem; }
-details { margin: 0 0 .5rem; }
 summary { cursor: pointer; padding: .2em 0; }
 details > :not(summary) { margin-left: 1.1rem; }
-.scroll { overflow-x: auto; max-width: 100%; margin-bottom: 1.2rem; }
-table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding: .4em 0; }
+.scroll { overflow-x: auto; margin-bottom: 1.2rem; }
+table { border-collapse: collapse; font-size: .92rem; }
+table, .margin { font-variant-numeric: tabular-nums; }
+caption { text-align: left; font-weight: 600; padding: .4em 0; max-width: 92vw; }
 th, td { padding: .25em .8em; border-bottom: 1px solid var(--line); text-align: right;
-  vertical-align: top; }
+  vertical-align: top; max-width: 60ch; }
 thead th { vertical-align: bottom; background: var(--tint); }
-th:first-child, .words td { text-align: left; }
-tbody th { font-weight: 400; white-space: nowrap; }
-.words th, .words td { max-width: 60ch; }
-.end { color: var(--soft); }
+tbody :is(th, td) { font-weight: 400; white-space: nowrap; }
+th:first-child, .words :is(th, td) { text-align: left; }
+.words td { white-space: normal; }
+.ends tr > :is(:nth-child(3n), :nth-child(3n+4)) { color: var(--soft); }
 
-@media (max-width: 60rem) {
-  #the-claims li { grid-template-columns: 2.4em minmax(0, 1fr); gap: .3em .5em; align-items: baseline;
-    padding: .7em .8em; margin: 0 0 .7em; border: 1px solid var(--line); border-radius: .5em; }
-  #the-claims li > :nth-child(n+3) { grid-column: 1 / -1; }
-  dl { grid-template-columns: minmax(0, 1fr); gap: 0; }
-  dd { margin-bottom: .4em; }
-  img { padding: .2rem; }
+@media screen and (max-width: 60rem) {
+  #claims li { grid-template-columns: 2.2em minmax(0, 1fr); gap: .3em .5em; margin: 0 0 .7em;
+    padding: .7em .8em; border: 1px solid var(--line); border-radius: .5em; }
+  #claims li > :nth-child(n+3) { grid-column: 1 / -1; }
+  .verdict { min-width: 0; justify-self: start; }
 }
 @media print {
-  body { font-size: 10pt; padding: 0; max-width: none; }
-  #the-claims { font-size: 9.5pt; }
-  #the-claims li, article, figure, tr { break-inside: avoid; }
+  body { font-size: 10pt; padding: 0; }
+  #claims { font-size: 9.5pt; }
+  li, article, tr { break-inside: avoid; }
+  h2, h3 { break-after: avoid; }
   .verdict { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  nav, .skip, details:not([open]) { display: none; }
-  .scroll { overflow: visible; }
+  nav, .skip, article details:not([open]) { display: none; }
   img { max-height: 16cm; border: 0; }
 }
 """
@@ -197,11 +183,10 @@ were made so that it is false there.</p>"""
 MEMORIZED = """\
 <p>An item is memorized if it has more hits than shuffled labels would give it. The exact test asks
 how often chance has <em>as many hits or more</em>. The published code counts the shuffles with
-strictly <em>more</em> hits, and where an item is never answered no shuffle has any: so it counts
-as memorized, and a network that gives one answer to everything is credited with almost the whole
-list. The exact test is lenient, too, and depends on the number of test images, here {images} an
-item (of {run}, {trials} trials, {items} items); the last column asks for clearly more hits than
-false alarms.</p>"""
+strictly <em>more</em> hits: an item that is never answered has none in any shuffle, none lies
+above, and it counts as memorized, so that a network that gives one answer to everything is credited
+with almost the whole list. The exact test is lenient, too, and depends on the number of test
+images, here {images} an item; the last column asks for clearly more hits than false alarms.</p>"""
 
 YARDSTICK = """\
 <p>People asked for the words of a list in any order (free recall, Murdock 1962) recalled {people}.
@@ -238,71 +223,53 @@ def make_report(evidence: Evidence, judged: Judged, drawn: Drawn) -> str:
     >>> page.startswith("<!DOCTYPE html>"), page.count("not run") > 12
     (True, True)
     """
+    figures = [_show_figure(name, *both, evidence) for name, both in drawn.items()]
     sections = {
-        "The claims": _show_card(evidence, judged),
-        "Figures": _show_figures(evidence, drawn),
-        "All margins": _show_margins(judged),
-        "Memorized, counted twice": _show_memorized(evidence),
-        "Networks compared in pairs": _show_comparisons(evidence),
-        "A human yardstick": _show_yardstick(evidence),
-        "Settings, time and machine": _show_settings(evidence),
+        "claims": ("The claims", _show_card(evidence, judged)),
+        "figures": ("Figures", "\n".join(figures) or NOT_RUN),
+        "margins": ("All margins", _show_margins(judged)),
+        "memorized": ("Memorized, counted twice", _show_memorized(evidence)),
+        "pairs": ("Networks compared in pairs", _show_pairs(evidence)),
+        "people": ("A human yardstick", _show_people(evidence)),
+        "settings": ("Settings, time and machine", _show_settings(evidence)),
     }
-    links = [f'<li><a href="#{_slug(title)}">{title}</a></li>' for title in sections]
+    links = [f'<li><a href="#{name}">{title}</a></li>' for name, (title, _) in sections.items()]
+    bodies = [
+        f'<section id="{name}">\n<h2>{title}</h2>\n{body}\n</section>'
+        for name, (title, body) in sections.items()
+    ]
     return PAGE.substitute(
-        title=escape(f"Metaplasticity, {_describe(evidence, judged)}"),
+        title=escape(f"Metaplasticity: {_say(judged['dataset'])}, {judged['preset']}"),
         style=STYLE,
         introduction=_introduce(evidence, judged),
         contents="\n".join(links),
-        sections="\n".join(_section(title, body) for title, body in sections.items()),
+        sections="\n".join(bodies),
     )
 
 
-# --- pieces of a page ----------------------------------------------------------------
-
-
-def _slug(title: str) -> str:
-    return "".join(letter for letter in title.lower().replace(" ", "-") if letter not in ",.")
-
-
-def _section(title: str, body: str) -> str:
-    name = _slug(title)
-    heading = f'<h2 id="{name}-heading">{title}</h2>'
-    return f'<section id="{name}" aria-labelledby="{name}-heading">\n{heading}\n{body}\n</section>'
-
-
-def _details(summary: str, body: str) -> str:
-    return f"<details>\n<summary>{summary}</summary>\n{body}\n</details>"
-
-
-def _number(value: Any, *, sign: str = "") -> str:
+def _number(value: Any) -> str:
     """Three significant digits; whole numbers and words as they are, nothing for no number."""
     if isinstance(value, str | int):
         return str(value)
     if value is None or not np.isfinite(value):
         return ""
-    return f"{value + 0.0:{sign}#.3g}".removesuffix(".")
+    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value + 0.0:#.3g}"
 
 
-def _table(
-    caption: str, names: Sequence[str], rows: Iterable[Sequence[Any]], *, of_words: bool = False
-) -> str:
+def _table(caption: str, names: Sequence[str], rows: Iterable[Any], *, kind: str = "") -> str:
     """A table in a box that scrolls by itself; the first column names the rows."""
-    ends = [' class="end"' if name in ("low", "high") else "" for name in names]
-    head = "".join(
-        f'<th scope="col"{end}>{escape(name)}</th>' for name, end in zip(names, ends, strict=True)
-    )
+    columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     lines = []
-    for first, *cells in rows:
-        line = f'<th scope="row">{escape(_number(first))}</th>'
-        for cell, end in zip(cells, ends[1:], strict=True):
-            line += f"<td{end}>{escape(_number(cell))}</td>"
-        lines.append(f"<tr>{line}</tr>")
-    kind = ' class="words"' if of_words else ""
-    body = "\n".join(lines)
+    for row in rows:
+        first, *cells = (escape(_number(cell)) for cell in row)
+        others = "".join(f"<td>{cell}</td>" for cell in cells)
+        lines.append(f'<tr><th scope="row">{first}</th>{others}</tr>\n')
+    kind = "ends" if "low" in names else kind
     return (
         f'<div class="scroll" role="group" aria-label="{escape(caption)}" tabindex="0">\n'
-        f"<table{kind}>\n<caption>{escape(caption)}</caption>\n"
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</div>"
+        f'<table class="{kind}">\n<caption>{escape(caption)}</caption>\n'
+        f"<thead><tr>{columns}</tr></thead>\n"
+        f"<tbody>\n{''.join(lines)}</tbody>\n</table>\n</div>"
     )
 
 
@@ -310,17 +277,6 @@ def _mean(values: NDArray[Any]) -> str:
     """Mean over trials and half of its 95 % interval."""
     half = float(measure_interval(values))
     return f"{values.mean():.2f}" + (f" \u00b1 {half:.2f}" if np.isfinite(half) else "")
-
-
-def _duration(seconds: float) -> str:
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
-
-
-def _seconds(run: Results) -> float:
-    return float(sum(run.header["seconds_by_trial"]))
 
 
 def _say(value: Any) -> str:
@@ -336,36 +292,28 @@ def _say(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-# --- what this is, and the claims ----------------------------------------------------
-
-
-def _describe(evidence: Evidence, judged: Judged) -> str:
-    """Which runs these are, in a line."""
-    trials = sum(run.settings.trials for run in evidence.values())
-    return (
-        f"{judged['dataset'] or 'no dataset'}, preset {judged['preset']}, "
-        f"seed {_say(judged['seed'])}, {trials} trials"
-    )
+def _describe(evidence: Evidence, judged: Judged) -> dict[str, str]:
+    """What these runs are, in a few facts."""
+    return {
+        **{name: _say(judged[name]) for name in ("dataset", "preset", "seed")},
+        "trials": str(sum(run.settings.trials for run in evidence.values())),
+    }
 
 
 def _introduce(evidence: Evidence, judged: Judged) -> str:
-    dataset, preset, seed = (judged[name] for name in ("dataset", "preset", "seed"))
-    command = "no single command: these runs were chosen by hand (preset \u201ccustom\u201d)"
+    facts = _describe(evidence, judged)
+    dataset, preset, seed, _ = facts.values()
+    seconds = sum(sum(run.header["seconds_by_trial"]) for run in evidence.values())
+    time = timedelta(seconds=round(seconds))
+    facts["computing time"] = f"{time} (h:min:s), summed over {len(evidence)} runs"
+    lines = [f"<dt>{name}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items()]
+    command = "no single command: these runs were chosen by hand"
     if preset != "custom":
         images = dataset if dataset in DATASETS else f"{dataset}.npz"
-        words = ("metaplastic-np", "reproduce", "--preset", preset, "--dataset", images)
-        command = f"<code>{escape(shlex.join([*words, '--seed', str(seed)]))}</code>"
-    trials = sum(run.settings.trials for run in evidence.values())
-    seconds = sum(map(_seconds, evidence.values()))
-    facts = {
-        "Dataset": escape(_say(dataset)),
-        "Preset, seed": escape(f"{preset}, {_say(seed)}"),
-        "Trials": f"{trials}, in {len(evidence)} runs",
-        "Computing time": f"{_duration(seconds)}, summed over all trials",
-        "Made again by": command,
-    }
-    lines = "\n".join(f"<dt>{name}</dt><dd>{fact}</dd>" for name, fact in facts.items())
-    return f"{ABOUT}\n<dl>\n{lines}\n</dl>"
+        words = ["reproduce", "--preset", preset, "--dataset", images, "--seed", seed]
+        command = f"<code>{escape(shlex.join(['metaplastic-np', *words]))}</code>"
+    lines.append(f"<dt>made again by</dt><dd>{command}</dd>")
+    return "\n".join(["<div>", ABOUT, "</div>", "<dl>", *lines, "</dl>"])
 
 
 def _verdict(claim: Mapping[str, Any]) -> str:
@@ -378,53 +326,45 @@ def _badge(verdict: str) -> str:
     return f'<span class="verdict {verdict.replace(" ", "-")}">{symbol}{verdict}</span>'
 
 
-def _estimate(part: Mapping[str, Any]) -> str:
-    low, high = (_number(end, sign="+") or "?" for end in part["interval"])
-    return f"{_number(part['estimate'], sign='+')} [{low}, {high}]".replace("-", "\u2212")
-
-
 def _show_card(evidence: Evidence, judged: Judged) -> str:
     """The claims on one screen: the paper's, and the controls that it lacks."""
-    groups: dict[str, list[Mapping[str, Any]]] = {"Of the paper": [], "Controls it lacks": []}
-    for claim in judged["claims"]:
-        groups["Controls it lacks" if claim["id"] in OUR_CONTROLS else "Of the paper"].append(claim)
-    parts = [f'<p class="soft">{escape(_describe(evidence, judged))}</p>']
-    for title, claims in groups.items():
-        counts = {
-            verdict: [_verdict(claim) for claim in claims].count(verdict) for verdict in SYMBOLS
-        }
-        said = [f"{counts.pop('holds')} of {len(claims)} hold"]
-        said += [f"{count} {verdict}" for verdict, count in counts.items() if count]
+    about = ", ".join(" ".join(fact) for fact in _describe(evidence, judged).items())
+    legend = "At the right: mean of the weakest margin, and its one-sided 95&nbsp;% bounds."
+    parts = [f'<p class="soft">{escape(about)}. {legend}</p>']
+    for title, is_ours in (("Claims of the paper", False), ("Controls that it lacks", True)):
+        claims = [claim for claim in judged["claims"] if (claim["id"] in READINGS) == is_ours]
+        found = [_verdict(claim) for claim in claims]
+        counts = f"{found.count('holds')} of {len(claims)} hold"
+        for verdict, word in (("fails", "failing"), ("undecided",) * 2, ("not run",) * 2):
+            counts += f", {found.count(verdict)} {word}" if verdict in found else ""
         rows = "\n".join(map(_show_claim, claims))
-        parts.append(f"<h3>{title}: {', '.join(said)}</h3>\n<ul>\n{rows}\n</ul>")
-    parts.append(
-        '<p class="legend">Right: mean of the weakest margin over trials, and its one-sided 95&nbsp;% '
-        "lower and upper bound.</p>"
-    )
+        parts.append(f"<h3>{title}: {counts}</h3>\n<ul>\n{rows}\n</ul>")
     return "\n".join(parts)
 
 
 def _show_claim(claim: Mapping[str, Any]) -> str:
     verdict, margin, reading = _verdict(claim), "", ""
     if claim["n"]:
-        weakest = next(
-            part["name"]
-            for part in claim["parts"]
-            if all(part[key] == claim[key] for key in ("estimate", "interval"))
+        mean, *ends = (
+            "?" if number is None else f"{number:+.3f}".replace("-", "\u2212")
+            for number in (claim["estimate"], *claim["interval"])
         )
-        margin = f"{_estimate(claim)}<span>{escape(weakest)}; {claim['n']} trials</span>"
+        shown = ("estimate", "interval")
+        weakest = next(part for part in claim["parts"] if all(part[k] == claim[k] for k in shown))
+        trials = f"<small>{claim['n']} trials</small>"
+        margin = f"{mean} [{', '.join(ends)}] {trials}<span>{escape(weakest['name'])}</span>"
     if verdict == "fails" and claim["id"] in READINGS:
-        reading = f'<p class="reading">{escape(READINGS[claim["id"]])}</p>'
+        reading = f'<p class="reading">{READINGS[claim["id"]]}</p>'
     return (
-        f'<li><span class="id">{escape(claim["id"])}</span>{_badge(verdict)}'
-        f'<div><p>{escape(claim["statement"])}</p>{reading}</div><p class="margin">{margin}</p></li>'
+        f'<li><span class="id">{escape(claim["id"])}</span>{_badge(verdict)}\n'
+        f"<div><p>{escape(claim['statement'])}</p>{reading}</div>\n"
+        f'<p class="margin">{margin}</p></li>'
     )
 
 
 def _show_margins(judged: Judged) -> str:
     parts = []
     for claim in judged["claims"]:
-        summary = f"{escape(claim['id'])} {_badge(_verdict(claim))} {escape(claim['statement'])}"
         body = NOT_RUN
         if claim["n"]:
             rows = [
@@ -432,71 +372,42 @@ def _show_margins(judged: Judged) -> str:
                 for part in claim["parts"]
             ]
             names = ["margin", "mean", "low", "high", "trials"]
-            body = _table(f"{claim['id']}, all margins", names, rows)
-            body += f"\n<p>Held in {claim['controls']} of {N_CONTROLS} control runs, where it is false.</p>"
-        parts.append(_details(summary, body))
+            body = _table(f"{claim['id']}: margins, one-sided 95 % bounds", names, rows)
+            held = f"Held in {claim['controls']} of {N_CONTROLS} control runs, where it is false."
+            body += f"\n<p>{held}</p>"
+        summary = f"{escape(claim['id'])} {_badge(_verdict(claim))} {escape(claim['statement'])}"
+        parts.append(f"<details>\n<summary>{summary}</summary>\n{body}\n</details>")
     return "\n".join(parts)
-
-
-# --- figures, with their numbers -----------------------------------------------------
-
-
-def _show_figures(evidence: Evidence, drawn: Drawn) -> str:
-    shown = [_show_figure(name, *both, evidence) for name, both in drawn.items()]
-    return "\n".join(shown) or NOT_RUN
 
 
 def _show_figure(name: str, picture: Picture, svg: bytes, evidence: Evidence) -> str:
     title, _, about = picture.title.partition("\n")
     source = "data:image/svg+xml;base64," + b64encode(svg).decode()
-    alt = ". ".join((title, about, picture.caption))
+    alt = escape(". ".join((title, about, picture.caption)))
+    panels = [panel for row in picture.rows for panel in row]
+    tables = [_table(panel.title or panel.ylabel, *measure_table(panel)) for panel in panels]
     runs = []
     for run in RUNS.get(name, (name,)):
         if run in evidence:
             made = evidence[run].settings
-            networks = ", ".join(made.networks)
-            runs.append(
-                f"<code>{escape(run)}.npz</code> ({made.trials} trials, seed {made.seed}, "
-                f"{escape(networks)})"
-            )
-    tables = [
-        _table(panel.title or panel.ylabel, *measure_table(panel))
-        for row in picture.rows
-        for panel in row
-    ]
-    settings = f'<a href="#{_slug("Settings, time and machine")}">all settings</a>'
-    tables.append(f"<p>From {', '.join([*runs, settings])}.</p>")
+            networks = escape(", ".join(made.networks))
+            words = f"{made.trials} trials, seed {made.seed}; {networks}"
+            runs.append(f"<code>{escape(run)}.npz</code> ({words})")
+    runs.append('<a href="#settings">all settings</a>')
+    numbers = "\n".join([*tables, f"<p>From {', '.join(runs)}.</p>"])
     return (
         f'<article id="figure-{escape(name)}">\n<h3>{escape(title)}</h3>\n<figure>\n'
-        f'<figcaption>{escape(picture.caption)} <span class="soft">{escape(about)}.</span>'
-        f'</figcaption>\n<img src="{source}" alt="{escape(alt)}">\n</figure>\n'
-        + _details("the numbers behind it", "\n".join(tables))
-        + "\n</article>"
+        f'<figcaption>{escape(picture.caption)} <span class="soft">({escape(about)})</span>'
+        f'</figcaption>\n<img src="{source}" alt="{alt}">\n</figure>\n'
+        f"<details>\n<summary>the numbers behind it</summary>\n{numbers}\n</details>\n</article>"
     )
 
 
-# --- what was memorized, pairs, people -----------------------------------------------
+def _memorized_as_published(confusion: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which items the authors' code counts: P(X > hits) < 0.05, where the test has X >= hits.
 
-
-def measure_memorized_as_published(confusion: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which items count as memorized in the authors' code: P(X > hits) < 0.05, not P(X >= hits).
-
-    Their MATLAB repository (vsnnlab/Metaplasticity) counts shuffles of the labels strictly above
-    the hits. The number of hits under shuffling is hypergeometric, so here it is exact.
-
-    Parameters
-    ----------
-    confusion : int array (..., n_items, n_items)
-        ``confusion[item, answer]``.
-
-    Returns
-    -------
-    bool array (..., n_items)
-
-    Examples
-    --------
-    >>> measure_memorized_as_published(np.array([[10, 0], [10, 0]]))  # always the same answer
-    array([ True,  True])
+    Their repository (vsnnlab/Metaplasticity, MATLAB) counts shuffles of the labels strictly above
+    the hits. Hits of shuffled labels are hypergeometric, so this is what many shuffles tend to.
     """
     from scipy.stats import hypergeom
 
@@ -507,65 +418,50 @@ def measure_memorized_as_published(confusion: NDArray[Any]) -> NDArray[np.bool_]
 
 
 def _show_memorized(evidence: Evidence) -> str:
-    name = next((run for run in ("serial-position-30", "serial-position") if run in evidence), None)
-    if name is None:
+    name = next((run for run in ("serial-position-30", "serial-position") if run in evidence), "")
+    if not name:
         return NOT_RUN
     run = evidence[name]
     confusion = run.confusion[:, :, -1]  # (network, trial, item, answer) at the end
     clear = measure_recall(confusion) - measure_false_alarms(confusion) > CLEAR
     columns = {
-        f"exact test: P(X \u2265 hits) < {MEMORIZED_LEVEL}": measure_capacity(confusion),
-        f"as published: P(X > hits) < {MEMORIZED_LEVEL}": measure_memorized_as_published(
-            confusion
-        ).sum(axis=-1),
-        "never answered": (confusion.sum(axis=-2) == 0).sum(axis=-1),
-        f"hits \u2212 false alarms > {CLEAR}": clear.sum(axis=-1),
+        f"exact test: P(X \u2265 hits) < {MEMORIZED_LEVEL}": measure_memorized(confusion),
+        f"as published: P(X > hits) < {MEMORIZED_LEVEL}": _memorized_as_published(confusion),
+        "never answered": confusion.sum(axis=-2) == 0,
+        f"hits \u2212 false alarms > {CLEAR}": clear,
     }
-    settings = run.settings
     rows = [
-        [network, *(_mean(counts[index]) for counts in columns.values())]
-        for index, network in enumerate(settings.networks)
+        [network, *(_mean(items[index].sum(axis=-1)) for items in columns.values())]
+        for index, network in enumerate(run.settings.networks)
     ]
-    words = MEMORIZED.format(
-        images=settings.n_test_images,
-        run=f"<code>{name}.npz</code>",
-        trials=settings.trials,
-        items=settings.n_items,
-    )
-    caption = f"Items memorized at the end, of {settings.n_items}: mean \u00b1 95 % interval"
+    n_items, trials = run.settings.n_items, run.settings.trials
+    caption = f"{name}.npz: of {n_items} items, mean over {trials} trials \u00b1 95 % interval"
+    words = MEMORIZED.format(images=run.settings.n_test_images)
     return f"{words}\n{_table(caption, ['network', *columns], rows)}"
 
 
-def _show_comparisons(evidence: Evidence) -> str:
+def _show_pairs(evidence: Evidence) -> str:
     run = evidence.get("serial-position")
     if run is None:
         return NOT_RUN
-    mean_recall = measure_serial_position_curve(run.recall).mean(axis=-1)  # (network, trial)
+    by_network = zip(run.settings.networks, run.recall[:, :, -1].mean(axis=-1), strict=True)
     rows = []
-    for one, other in combinations(reversed(range(len(mean_recall))), 2):
-        difference = mean_recall[one] - mean_recall[other]
-        mean, half = float(difference.mean()), float(measure_interval(difference))
-        pair = f"{run.settings.networks[one]} \u2212 {run.settings.networks[other]}"
-        rows.append([pair, mean, mean - half, mean + half, len(difference)])
-    words = (
-        "<p>Networks of one trial share initial weights, items, images and their order, so each "
-        "trial gives a difference, without the scatter between trials.</p>"
-    )
-    names = ["pair", "mean difference", "low", "high", "trials"]
+    for (other, others), (network, ours) in combinations(by_network, 2):
+        mean, half = (ours - others).mean(), measure_interval(ours - others)
+        rows.append([f"{network} \u2212 {other}", mean, mean - half, mean + half, len(ours)])
     caption = "Difference in mean recall after the whole list, with its 95 % t interval"
-    return f"{words}\n{_table(caption, names, rows)}"
+    names = ["pair", "mean difference", "low", "high", "trials"]
+    words = "Networks of one trial share its draws: every trial gives a difference of each pair."
+    return f"<p>{words}</p>\n{_table(caption, names, rows)}"
 
 
-def _show_yardstick(evidence: Evidence) -> str:
+def _show_people(evidence: Evidence) -> str:
     people, network = [], []
     for name in ("serial-position", "serial-position-30"):
         run = evidence.get(name)
-        if run is None or "hybrid" not in run.settings.networks:
-            continue
-        n_items = run.settings.n_items
-        if n_items in MURDOCK:
-            recalled, pace = MURDOCK[n_items]
-            people.append(f"{recalled} of {n_items} ({pace} a word)")
+        if run and "hybrid" in run.settings.networks and run.settings.n_items in MURDOCK:
+            n_items = run.settings.n_items
+            people.append("{} of {} ({} a word)".format(*MURDOCK[n_items]))
             recall = run.recall[run.settings.networks.index("hybrid"), :, -1]
             network.append(f"{_mean(recall.sum(axis=-1))} of {n_items}")
     if not people:
@@ -573,42 +469,30 @@ def _show_yardstick(evidence: Evidence) -> str:
     return YARDSTICK.format(people=" and ".join(people), network=" and ".join(network))
 
 
-# --- how it was made -----------------------------------------------------------------
-
-
 def _show_settings(evidence: Evidence) -> str:
-    """What all runs share, what differs, how long they took, and on what machine."""
+    """What differs between the runs and how long they took, what they share, and where."""
     if not evidence:
         return NOT_RUN
-    runs = evidence.values()
-    said = {
-        field.name: [_say(getattr(run.settings, field.name)) for run in runs]
-        for field in fields(Settings)
-    }
+    said: dict[str, list[str]] = {}
+    made: dict[str, list[str]] = {}
+    for run in evidence.values():
+        for field in fields(run.settings):
+            said.setdefault(field.name, []).append(_say(getattr(run.settings, field.name)))
+        about = {name: run.header[name] for name in ("dataset", "dataset_sha256", "backend")}
+        for name, value in {**about, **run.header["machine"]}.items():
+            made.setdefault(name, []).append(_say(value))
     differ = [name for name, values in said.items() if len(set(values)) > 1]
-    kappa = [float(run.kappa.mean()) for run in runs]
-    rows = [
-        [
-            f"{name}.npz",
-            *(said[setting][index] for setting in differ),
-            kappa[index],
-            _duration(_seconds(run)),
-            _duration(_seconds(run) / run.settings.trials),
-        ]
-        for index, (name, run) in enumerate(evidence.items())
-    ]
-    names = ["run", *differ, "kappa as measured", "time", "time a trial"]
-    machine: dict[str, list[str]] = {}
-    for run in runs:
-        facts = {key: run.header.get(key) for key in ("dataset", "dataset_sha256", "backend")}
-        for key, value in {**facts, **run.header.get("machine", {})}.items():
-            machine.setdefault(key, []).append(_say(value))
+    rows = []
+    for index, (name, run) in enumerate(evidence.items()):
+        seconds = run.header["seconds_by_trial"]
+        numbers = [float(sum(seconds)), float(np.mean(seconds)), float(run.kappa.mean())]
+        rows.append([f"{name}.npz", *numbers, *(said[setting][index] for setting in differ)])
+    names = ["run", "seconds", "seconds a trial", "measured kappa", *differ]
     shared = [[name, values[0]] for name, values in said.items() if name not in differ]
-    made = [[key, " / ".join(dict.fromkeys(values))] for key, values in machine.items()]
-    return "\n".join(
-        (
-            _table("Settings that differ between the runs, and times", names, rows, of_words=True),
-            _table("Settings that all runs share", ["setting", "value"], shared, of_words=True),
-            _table("Images, machine and versions", ["what", "which"], made, of_words=True),
-        )
-    )
+    machine = [[name, " / ".join(dict.fromkeys(values))] for name, values in made.items()]
+    tables = [
+        _table("What differs between the runs, and how long they took", names, rows, kind="words"),
+        _table("Settings that all runs share", ["setting", "value"], shared, kind="words"),
+        _table("Images, machine and versions", ["what", "which"], machine, kind="words"),
+    ]
+    return "\n".join(tables)

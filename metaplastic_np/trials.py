@@ -144,7 +144,9 @@ def _learn_schedule(
 
     counts = np.array(progress.confusion)
     rows_by_epoch = counts if settings.by_epoch else counts[:, :0]
-    moved, share = _measure_by_flexibility(progress.path, [r.flexibility[followed] for r in rules])
+    starts = [cast("int", step.after) for step in schedule]
+    flexibility = [rule.flexibility[followed] for rule in rules]
+    moved, share = _measure_by_flexibility(progress.path, flexibility, starts)
     return {
         "confusion": counts[:, :: settings.epochs if settings.by_epoch else 1],
         "new_confusion": np.array(progress.new_confusion),
@@ -316,7 +318,7 @@ def _learn_and_test(
 
 
 def _test_new(network: Network, items: Items, *, is_shown: bool) -> NDArray[np.int64]:
-    """What is answered to new items, which have no output; 0 where none has been shown yet."""
+    """What is answered to new items, which have no output; 0 if none was shown just now."""
     images = items.test_images[len(items) :]
     if not is_shown:
         return np.zeros((len(images), len(items)), np.int64)
@@ -334,12 +336,13 @@ def _choose_followed(network: Network) -> NDArray[np.intp]:
 
 
 def _measure_by_flexibility(
-    path: list[list[NDArray[Any]]], flexibility: list[NDArray[Any]]
+    path: list[list[NDArray[Any]]], flexibility: list[NDArray[Any]], starts: list[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How far the synapses of each tenth of flexibility went in each presentation.
 
-    The rms of a presentation's steps, and the share it has in where they came in the end: its steps
-    projected on the displacement at the end, which adds up to 1. NaN where a tenth has no synapse.
+    The rms of a presentation's steps, from the state that it started from; and the share it has in
+    where they came in the end: its steps projected on the displacement at the end, which adds up to
+    1 where no schedule rewinds. NaN where a tenth has no synapse.
     """
     n_steps = len(path[0]) - 1
     moved = np.full((len(path), n_steps, TENTHS), np.nan)
@@ -349,8 +352,8 @@ def _measure_by_flexibility(
             return moved[:, :0], share[:, :0]
         tenth = np.minimum((f * TENTHS).astype(np.intp), TENTHS - 1)
         count = np.bincount(tenth, minlength=TENTHS)
-        steps = np.diff(np.array(weights, dtype=np.float64), axis=0)
-        total = steps.sum(axis=0)
+        places = np.array(weights, dtype=np.float64)
+        steps, total = places[1:] - places[starts], places[-1] - places[0]
         whole = np.bincount(tenth, weights=total**2, minlength=TENTHS)
         with np.errstate(invalid="ignore"):  # 0 / 0 is NaN: no synapse, or none that moved
             for number, step in enumerate(steps):

@@ -38,7 +38,7 @@ def judge_margins(margins: Mapping[str, Sequence[float] | Float]) -> dict[str, A
         parts.append(
             {
                 "name": name,
-                "estimate": float(np.mean(values)),
+                "estimate": float(np.clip(np.mean(values), low, high)),  # equal values: no rounding
                 "interval": [low, high],
                 "n": len(values),
             }
