@@ -15,15 +15,7 @@ from .recall import chance_recall, measure_memorized, measure_serial_position_cu
 from .schedules import PASSES, measure_positions
 from .statistics import measure_rank_correlation
 
-__all__ = [
-    "PICTURES",
-    "show_all",
-    "show_biased",
-    "show_frequency",
-    "show_poisoning",
-    "show_repetition",
-    "show_serial_position",
-]
+__all__ = ["PICTURES", "show_all", "show_serial_position"]
 
 Float = NDArray[np.float64]
 Evidence = Mapping[str, Results]
@@ -67,7 +59,20 @@ def _curve_panel(run: Results, *, title: str = "") -> Panel:
 
 
 def show_serial_position(run: Results) -> Picture:
-    """The serial position curves, and below them how each network's memory filled."""
+    """The serial position curves, and below them how each network's memory filled.
+
+    Parameters
+    ----------
+    run : Results
+
+    Returns
+    -------
+    Picture
+
+    Examples
+    --------
+    See :func:`make_figure`.
+    """
     n_items = run.settings.n_items
     matrices: list[Panel | Matrix] = [
         Matrix(

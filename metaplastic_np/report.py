@@ -214,7 +214,7 @@ def make_report(evidence: Evidence, judged: Judged, drawn: Drawn) -> str:
     Returns
     -------
     str
-        The same from the same arguments.
+        The same from the same arguments, in whatever order the runs come.
 
     Examples
     --------
@@ -223,6 +223,7 @@ def make_report(evidence: Evidence, judged: Judged, drawn: Drawn) -> str:
     >>> page.startswith("<!DOCTYPE html>"), page.count("not run") > 12
     (True, True)
     """
+    evidence = dict(sorted(evidence.items()))
     figures = [_show_figure(name, *both, evidence) for name, both in drawn.items()]
     sections = {
         "claims": ("The claims", _show_card(evidence, judged)),
@@ -305,7 +306,7 @@ def _introduce(evidence: Evidence, judged: Judged) -> str:
     dataset, preset, seed, _ = facts.values()
     seconds = sum(sum(run.header["seconds_by_trial"]) for run in evidence.values())
     time = timedelta(seconds=round(seconds))
-    facts["computing time"] = f"{time} (h:min:s), summed over {len(evidence)} runs"
+    facts["computing time"] = f"{time} (h:min:s), all trials summed"
     lines = [f"<dt>{name}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items()]
     command = "no single command: these runs were chosen by hand"
     if preset != "custom":
@@ -329,7 +330,7 @@ def _badge(verdict: str) -> str:
 def _show_card(evidence: Evidence, judged: Judged) -> str:
     """The claims on one screen: the paper's, and the controls that it lacks."""
     about = ", ".join(" ".join(fact) for fact in _describe(evidence, judged).items())
-    legend = "At the right: mean of the weakest margin, and its one-sided 95&nbsp;% bounds."
+    legend = "At the right: mean of the weakest margin, one-sided 95&nbsp;% bounds, n trials."
     parts = [f'<p class="soft">{escape(about)}. {legend}</p>']
     for title, is_ours in (("Claims of the paper", False), ("Controls that it lacks", True)):
         claims = [claim for claim in judged["claims"] if (claim["id"] in READINGS) == is_ours]
@@ -351,7 +352,7 @@ def _show_claim(claim: Mapping[str, Any]) -> str:
         )
         shown = ("estimate", "interval")
         weakest = next(part for part in claim["parts"] if all(part[k] == claim[k] for k in shown))
-        trials = f"<small>{claim['n']} trials</small>"
+        trials = f"<small>n = {claim['n']}</small>"
         margin = f"{mean} [{', '.join(ends)}] {trials}<span>{escape(weakest['name'])}</span>"
     if verdict == "fails" and claim["id"] in READINGS:
         reading = f'<p class="reading">{READINGS[claim["id"]]}</p>'
@@ -391,7 +392,7 @@ def _show_figure(name: str, picture: Picture, svg: bytes, evidence: Evidence) ->
         if run in evidence:
             made = evidence[run].settings
             networks = escape(", ".join(made.networks))
-            words = f"{made.trials} trials, seed {made.seed}; {networks}"
+            words = f"trials {made.trials}, seed {made.seed}; {networks}"
             runs.append(f"<code>{escape(run)}.npz</code> ({words})")
     runs.append('<a href="#settings">all settings</a>')
     numbers = "\n".join([*tables, f"<p>From {', '.join(runs)}.</p>"])
@@ -435,7 +436,7 @@ def _show_memorized(evidence: Evidence) -> str:
         for index, network in enumerate(run.settings.networks)
     ]
     n_items, trials = run.settings.n_items, run.settings.trials
-    caption = f"{name}.npz: of {n_items} items, mean over {trials} trials \u00b1 95 % interval"
+    caption = f"{name}.npz, trials {trials}: items memorized of {n_items}, \u00b1 95 % interval"
     words = MEMORIZED.format(images=run.settings.n_test_images)
     return f"{words}\n{_table(caption, ['network', *columns], rows)}"
 
