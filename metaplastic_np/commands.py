@@ -40,6 +40,7 @@ from .pictures import (
     show_serial_position,
 )
 from .recall import (
+    CLEAR,
     MEMORIZED_LEVEL,
     chance_recall,
     measure_capacity,
@@ -59,7 +60,6 @@ from .trials import read_trials
 from .workers import open_cluster, open_pool
 
 PROGRAM = "metaplastic-np"
-CLEAR = 0.25  # hits minus false alarms of an item that is clearly remembered
 THREE = ("conventional", "stable", "hybrid")
 BIASED = ("hybrid", "biased-up", "biased-down")
 # By name: the schedule, the networks, and the picture.
@@ -119,10 +119,8 @@ def run(options: argparse.Namespace) -> int:
 def reproduce(options: argparse.Namespace) -> int:
     """Run every experiment of a preset, judge every claim, write one report."""
     dataset = load_dataset(options.dataset)
-    plan = {
-        name: _with_options(settings, options)
-        for name, settings in plan_runs(dataset, options.preset, seed=options.seed).items()
-    }
+    planned = plan_runs(dataset, options.preset, seed=options.seed)
+    plan = {name: _with_options(settings, options) for name, settings in planned.items()}
     if options.trials is not None:
         plan = {
             name: replace(settings, trials=min(settings.trials, options.trials))
@@ -136,7 +134,8 @@ def reproduce(options: argparse.Namespace) -> int:
     for name, found in results.items():
         save_results(found, options.out, name=name)
     _clear(options.out, results)
-    report_path = _write_report(options.out, results, preset=options.preset)
+    preset = options.preset if plan == planned else "custom"
+    report_path = _write_report(options.out, results, preset=preset)
     print(f"\n{learned:.0f} s of learning, {time.perf_counter() - started:.0f} s in all, {backend}")
     print(f"open {report_path}")
     return 0
@@ -229,6 +228,10 @@ def _learn(
             trials = sum(settings.trials for settings in plan.values())
             complain(f"{kept} of {trials} trials are kept in {folder}; add --resume to go on")
             raise
+        finally:
+            for checkpoint in checkpoints.values():
+                with suppress(OSError):
+                    checkpoint.rmdir()  # if nothing is in it
     return results, backend
 
 

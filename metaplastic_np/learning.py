@@ -104,7 +104,8 @@ def learn_item(
     Examples
     --------
     >>> import numpy as np
-    >>> from metaplastic_np import draw_items, draw_presentation, init_network, load_digits
+    >>> from metaplastic_np import (
+    ...     draw_items, draw_presentation, init_metaplasticity, init_network, load_digits)
     >>> rng = np.random.default_rng(0)
     >>> items = draw_items(load_digits(), n_items=3, n_train_images=100, n_test_images=10, rng=rng)
     >>> network = init_network((128, 32, 3), rng=rng)

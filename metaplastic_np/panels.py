@@ -153,7 +153,7 @@ def measure_table(panel: Panel | Matrix) -> tuple[list[str], list[list[Any]]]:
     >>> import numpy as np
     >>> series = Series(label="hybrid", network="hybrid", x=[1], values=np.array([[0.2], [0.4]]))
     >>> names, rows = measure_table(Panel(title="", xlabel="item", ylabel="", series=[series]))
-    >>> names, [round(cell, 2) for cell in rows[0][1:]]
+    >>> names, [round(float(cell), 2) for cell in rows[0][1:]]
     (['item', 'hybrid', 'low', 'high'], [0.3, -0.97, 1.57])
     """
     if isinstance(panel, Matrix):

@@ -195,11 +195,10 @@ def _repetition(evidence: Evidence) -> Picture:
     """The nine passes before the poison, and the networks that only repeat."""
     runs = [evidence[name] for name in ("data-poisoning", "hebb-repetition") if name in evidence]
     n_trials, n_rows = (min(run.recall.shape[axis] for run in runs) for axis in (1, 2))
-    recall = {
-        network: of_network[:n_trials, :n_rows]
-        for run in reversed(runs)
-        for network, of_network in zip(run.settings.networks, run.recall, strict=True)
-    }
+    recall: dict[str, Float] = {}
+    for run in runs:
+        for network, of_network in zip(run.settings.networks, run.recall, strict=True):
+            recall.setdefault(network, of_network[:n_trials, :n_rows])
     settings = replace(runs[0].settings, networks=tuple(recall), trials=n_trials)
     return show_repetition(
         replace(runs[0], settings=settings, recall=np.array(list(recall.values())))

@@ -38,6 +38,7 @@ __all__ = [
 Float = NDArray[np.float64]
 
 MEMORIZED_LEVEL = 0.05
+CLEAR = 0.25  # hits minus false alarms of an item that is clearly remembered
 
 
 def chance_recall(n_items: int) -> float:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import timedelta
 from html import escape
+from importlib.resources import files
 from itertools import combinations
 from string import Template
 from typing import Any
@@ -22,7 +23,13 @@ from numpy.typing import NDArray
 
 from .experiments import Results
 from .panels import Picture, measure_table
-from .recall import MEMORIZED_LEVEL, measure_false_alarms, measure_memorized, measure_recall
+from .recall import (
+    CLEAR,
+    MEMORIZED_LEVEL,
+    measure_false_alarms,
+    measure_memorized,
+    measure_recall,
+)
 from .sources import DATASETS
 from .statistics import measure_interval
 from .verdicts import N_CONTROLS
@@ -33,7 +40,6 @@ Evidence = Mapping[str, Results]
 Judged = Mapping[str, Any]
 Drawn = Mapping[str, tuple[Picture, bytes]]
 
-CLEAR = 0.25  # hits minus false alarms of an item that is clearly remembered
 SYMBOLS = {"holds": "\u2713", "fails": "\u2717", "undecided": "?", "not run": "\u2013"}
 # The controls that the paper lacks, and what it means if one fails: the instructive case.
 READINGS = {
@@ -56,116 +62,6 @@ RUNS = {
 }
 MURDOCK = {10: ("6.39", 10, "2 s"), 30: ("8.82", 30, "1 s")}  # recalled, of so many, at what pace
 
-PAGE = Template("""\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title>
-<link rel="icon" href="data:,">
-<style>
-$style</style>
-</head>
-<body>
-<a class="skip" href="#claims">Skip to the claims</a>
-<header>
-<h1>Neuromimetic metaplasticity, reproduced</h1>
-<div class="intro">
-$introduction
-</div>
-<nav aria-label="Contents"><ul>
-$contents
-</ul></nav>
-</header>
-<main>
-$sections
-</main>
-</body>
-</html>
-""")
-
-STYLE = """\
-:root { color-scheme: light dark; --page: #fff; --text: #1b1f24; --soft: #565d66; --line: #d5dae0;
-  --tint: #f3f5f7; --link: #00588f; }
-@media screen and (prefers-color-scheme: dark) { :root { --page: #14171b; --text: #e9ecef;
-  --soft: #a8b0b9; --line: #3a414a; --tint: #1f242a; --link: #7cc4f5; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 120rem; padding: 0 clamp(1rem, 2.5vw, 3rem) 3rem;
-  background: var(--page); color: var(--text); overflow-wrap: break-word;
-  font: 1.0625rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-h1 { font-size: clamp(1.6rem, 1.2rem + 1.6vw, 2.6rem); line-height: 1.15; margin: 1em 0 .5em; }
-h2 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .7em; }
-h3 { font-size: 1.25rem; line-height: 1.3; margin: 0 0 .3em; }
-p, dl, figcaption { max-width: 75ch; margin: 0 0 1em; }
-a { color: var(--link); }
-:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
-code { font: .92em ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
-.skip:not(:focus) { position: absolute; left: -99rem; }
-.soft, dt { color: var(--soft); }
-.intro { display: flex; flex-wrap: wrap; gap: 0 4rem; }
-dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .25em 1.2em;
-  align-content: start; }
-dd { margin: 0; }
-nav ul { display: flex; flex-wrap: wrap; gap: .3em 1.4em; list-style: none; margin: 0;
-  padding: .7em 0; border-block: 1px solid var(--line); }
-section { padding-top: 2.2rem; }
-article { padding: 1rem 0 2rem; }
-
-#claims { font-size: clamp(1rem, min(.5rem + .8vw, 2.03vh), 3.2rem); line-height: 1.25;
-  padding-top: .8em; }
-#claims :is(h2, h2 + p) { display: inline; margin-right: .6em; }
-#claims h2 { font-size: 1.3em; }
-#claims h3 { font-size: 1.15em; margin: .5em 0 .25em; }
-#claims ul { list-style: none; margin: 0; padding: 0; }
-#claims li { display: grid; grid-template-columns: 2.2em 8.2em minmax(0, 1fr) 17em; gap: 0 1em;
-  align-items: center; padding: .24em .4em; border-top: 1px solid var(--line); }
-#claims p { max-width: none; margin: 0; }
-.id, .reading { font-weight: 700; }
-.margin span { display: block; }
-.margin :is(span, small) { font-size: .76em; color: var(--soft); }
-.verdict { display: inline-block; min-width: 8.2em; padding: .12em .5em; border-radius: .3em;
-  border: .12em solid transparent; font-weight: 700; white-space: nowrap; }
-.verdict b { display: inline-block; width: 1.3em; }
-.holds { background: #00704f; color: #fff; }
-.fails { background: #b04300; color: #fff; }
-.undecided { background: #f0c14b; color: #1b1f24; }
-.not-run { border: .12em dashed var(--soft); color: var(--soft); font-weight: 400; }
-details .verdict { min-width: 0; font-size: .85em; padding: 0 .5em; }
-
-figure, details { margin: 0 0 .6rem; }
-img { display: block; width: 100%; max-width: 80rem; max-height: 94vh; object-fit: contain;
-  background: #fff; border: 1px solid var(--line); border-radius: .4rem; padding: .6rem; }
-summary { cursor: pointer; padding: .2em 0; }
-details > :not(summary) { margin-left: 1.1rem; }
-.scroll { overflow-x: auto; margin-bottom: 1.2rem; }
-table { border-collapse: collapse; font-size: .92rem; }
-table, .margin { font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding: .4em 0; max-width: 92vw; }
-th, td { padding: .25em .8em; border-bottom: 1px solid var(--line); text-align: right;
-  vertical-align: top; max-width: 60ch; }
-thead th { vertical-align: bottom; background: var(--tint); }
-tbody :is(th, td) { font-weight: 400; white-space: nowrap; }
-th:first-child, .words :is(th, td) { text-align: left; }
-.words td { white-space: normal; }
-.ends tr > :is(:nth-child(3n), :nth-child(3n+4)) { color: var(--soft); }
-
-@media screen and (max-width: 60rem) {
-  #claims li { grid-template-columns: 2.2em minmax(0, 1fr); gap: .3em .5em; margin: 0 0 .7em;
-    padding: .7em .8em; border: 1px solid var(--line); border-radius: .5em; }
-  #claims li > :nth-child(n+3) { grid-column: 1 / -1; }
-  .verdict { min-width: 0; justify-self: start; }
-}
-@media print {
-  body { font-size: 10pt; padding: 0; }
-  #claims { font-size: 9.5pt; }
-  li, article, tr { break-inside: avoid; }
-  h2, h3 { break-after: avoid; }
-  .verdict { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  nav, .skip, article details:not([open]) { display: none; }
-  img { max-height: 16cm; border: 0; }
-}
-"""
 
 ABOUT = f"""\
 <p>A network learns <em>items</em> one after another: an item is a class of images, shown for a
@@ -239,9 +135,10 @@ def make_report(evidence: Evidence, judged: Judged, drawn: Drawn) -> str:
         f'<section id="{name}">\n<h2>{title}</h2>\n{body}\n</section>'
         for name, (title, body) in sections.items()
     ]
-    return PAGE.substitute(
+    data = files(__package__) / "data"
+    return Template((data / "report.html").read_text("utf-8")).substitute(
         title=escape(f"Metaplasticity: {_say(judged['dataset'])}, {judged['preset']}"),
-        style=STYLE,
+        style=(data / "report.css").read_text("utf-8"),
         introduction=_introduce(evidence, judged),
         contents="\n".join(links),
         sections="\n".join(bodies),
@@ -480,7 +377,7 @@ def _show_settings(evidence: Evidence) -> str:
         for field in fields(run.settings):
             said.setdefault(field.name, []).append(_say(getattr(run.settings, field.name)))
         about = {name: run.header[name] for name in ("dataset", "dataset_sha256", "backend")}
-        for name, value in {**about, **run.header["machine"]}.items():
+        for name, value in (about | dict(sorted(run.header["machine"].items()))).items():
             made.setdefault(name, []).append(_say(value))
     differ = [name for name, values in said.items() if len(set(values)) > 1]
     rows = []

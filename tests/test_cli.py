@@ -76,6 +76,7 @@ def test_every_option_reaches_the_settings(capsys):
         kappa=5.0,
         non_target="true",
         refresh="update",
+        by_epoch=True,
     )
 
 
@@ -199,11 +200,13 @@ def test_ctrl_c_inside_an_import_is_still_ctrl_c(capsys, monkeypatch):
 def test_warnings_are_one_line(capsys, monkeypatch):
     import warnings
 
+    real = commands.run_experiments
+
     def warn(*arguments, **options):
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             warnings.warn("mind the step", RuntimeWarning, stacklevel=1)
-        return mp.run_experiment(*arguments, **options)
+        return real(*arguments, **options)
 
     monkeypatch.setattr(commands, "run_experiments", warn)
     status, _, err = run(capsys=capsys)

@@ -401,3 +401,10 @@ def test_the_same_results_give_the_same_bytes(page, evidence, drawn):
     assert mp.make_report(evidence, again, drawn) == page
     other_way = dict(reversed(evidence.items()))
     assert mp.make_report(other_way, again, drawn) == page
+
+
+def test_results_read_back_from_files_give_the_same_bytes(page, evidence, drawn, tmp_path):
+    for name, results in evidence.items():
+        mp.save_results(results, tmp_path, name=name)
+    loaded = {name: mp.load_results(tmp_path / f"{name}.npz") for name in evidence}
+    assert mp.make_report(loaded, mp.judge_run(loaded, preset="quick"), drawn) == page
