@@ -63,16 +63,20 @@ def labels_stay_permuted(evidence: Evidence, _: np.random.Generator) -> Evidence
     return {**evidence, "non-target-true": evidence["serial-position"]}
 
 
-def resampled(evidence: Evidence, rng: np.random.Generator) -> Evidence:
-    """Trials drawn with replacement; runs that share trials keep sharing them."""
-    n_trials = min(run.recall.shape[1] for run in evidence.values())
-    order = rng.integers(n_trials, size=n_trials)
+def left_out(evidence: Evidence, number: int) -> Evidence:
+    """The trials that all runs have, but for one: another one for each control run.
 
-    def resample(run: Results) -> Results:
+    Not drawn with replacement: a handful of trials would now and then be one trial several times,
+    which has no spread and proves anything.
+    """
+    n_trials = min(run.recall.shape[1] for run in evidence.values())
+    order = np.delete(np.arange(n_trials), number % n_trials)
+
+    def leave_out(run: Results) -> Results:
         parts = {
             name: getattr(run, name)[order if name in BY_TRIAL else (slice(None), order)]
             for name in ARRAYS
         }
         return replace(run, **parts)
 
-    return {name: resample(run) for name, run in evidence.items()}
+    return {name: leave_out(run) for name, run in evidence.items()} if len(order) else evidence

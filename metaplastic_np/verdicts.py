@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from . import _checks, _errors
 from .claims import CLAIMS, is_measurable
-from .controls import resampled
+from .controls import left_out
 from .experiments import Results
 from .statistics import measure_bounds
 
@@ -122,7 +122,7 @@ def judge_claims(evidence: Evidence) -> list[dict[str, Any]]:
 def judge_controls(claim: str, evidence: Evidence) -> int | None:
     """How many of 20 control runs the claim holds in, though it is false there.
 
-    Each resamples the trials and takes the next of the claim's controls.
+    Each leaves out another trial, and takes the next of the claim's controls.
 
     Parameters
     ----------
@@ -147,6 +147,6 @@ def judge_controls(claim: str, evidence: Evidence) -> int | None:
     for number in range(N_CONTROLS):
         rng = np.random.default_rng([number, *found.id.encode()])
         control = found.controls[number % len(found.controls)]
-        false = control(resampled(needed, rng), rng)
+        false = control(left_out(needed, number // len(found.controls)), rng)
         held += judge_margins(found.measure(false))["verdict"] == "holds"
     return held

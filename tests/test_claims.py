@@ -318,17 +318,16 @@ def test_the_hybrid_becomes_the_conventional_where_both_are_there(evidence):
     assert found["biased-flexibility"] is evidence["biased-flexibility"]
 
 
-def test_resampled_runs_keep_sharing_their_trials():
+def test_control_runs_keep_sharing_their_trials_and_leave_another_one_out():
     numbers = np.arange(TRIALS)[:, None] / 10 * np.ones(10)
     runs = {name: make_run({"hybrid": {-1: numbers}}, noise=0.0) for name in ("one", "other")}
-    drawn = []
-    for seed in range(20):
-        one, other = controls.resampled(runs, np.random.default_rng(seed)).values()
+    runs["other"] = controls.left_out(runs, TRIALS - 1)["other"]  # shorter by its last trial
+    for number in range(2 * TRIALS):
+        one, other = controls.left_out(runs, number).values()
         assert one.recall.tobytes() == other.recall.tobytes()
         np.testing.assert_array_equal(mp.measure_recall(one.confusion), one.recall)
-        drawn += one.recall[0, :, -1, 0].tolist()
-    assert set(drawn) == set(runs["one"].recall[0, :, -1, 0])
-    assert len({tuple(trials) for trials in np.reshape(drawn, (20, -1))}) > 10
+        left = np.delete(np.arange(TRIALS - 1), number % (TRIALS - 1)) / 10
+        np.testing.assert_allclose(one.recall[0, :, -1, 0], left)
 
 
 # --- claims.json ---------------------------------------------------------------------
