@@ -35,10 +35,10 @@ TRIALS = {
     "homogeneous-sweep": (5, 10, 10),
     "non-target-true": (3, 10, 10),
     "non-target-none": (3, 10, 10),
-    "serial-position-30": (4, 20, 10),
+    "serial-position-30": (3, 20, 10),
     "hebb-repetition": (2, 10, 10),
     "data-poisoning": (7, 10, 10),
-    "learning-frequency": (6, 10, 10),
+    "learning-frequency": (9, 10, 10),
 }
 PAPER: dict[str, Any] = {
     "hidden": (4096, 4096),
