@@ -121,6 +121,8 @@ def reproduce(options: argparse.Namespace) -> int:
     dataset = load_dataset(options.dataset)
     planned = plan_runs(dataset, options.preset, seed=options.seed)
     plan = {name: _with_options(settings, options) for name, settings in planned.items()}
+    for name in plan.keys() & {"non-target-true", "non-target-none"}:  # what they are there for
+        plan[name] = replace(plan[name], non_target=planned[name].non_target)
     if options.trials is not None:
         plan = {
             name: replace(settings, trials=min(settings.trials, options.trials))

@@ -213,3 +213,18 @@ def test_data_fetch_says_what_it_wrote(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(commands, "fetch_mnist", lambda on_file: [on_file(path) or path])
     assert cli.main(["data", "fetch", "mnist"]) == 0
     assert str(path) in capsys.readouterr().out
+
+
+def test_an_option_does_not_undo_the_ablations(capsys, monkeypatch, tmp_path):
+    seen = {}
+
+    def stop(_, plan, __):
+        seen.update(plan)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "_learn", stop)
+    arguments = ["reproduce", "--non-target", "none", "--epochs", "2", "--out", str(tmp_path)]
+    assert cli.main(arguments) == 130
+    assert seen["serial-position"].non_target == seen["non-target-none"].non_target == "none"
+    assert seen["non-target-true"].non_target == "true"
+    assert {settings.epochs for settings in seen.values()} == {2}
