@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["make_figure", "plot_matrix", "plot_panel", "save_figure"]
+__all__ = ["make_figure", "plot_matrix", "plot_panel", "save_figure", "style_of"]
 
 STYLES: dict[str, dict[str, Any]] = {
     "conventional": {"color": "#D55E00", "marker": "s", "linestyle": "--"},
@@ -39,7 +39,23 @@ REPRODUCIBLE: Any = {"svg.hashsalt": "metaplastic_np", "svg.fonttype": "path"}
 
 
 def style_of(network: str) -> dict[str, Any]:
-    """Color, marker and line style of a network, the same in every figure."""
+    """Color, marker and line style of a network, the same in every figure.
+
+    Parameters
+    ----------
+    network : str
+        A name that :func:`draw_flexibility` knows.
+
+    Returns
+    -------
+    dict
+        Keyword arguments of matplotlib's ``plot``.
+
+    Examples
+    --------
+    >>> style_of("hybrid")["color"]
+    '#009E73'
+    """
     return STYLES.get(network, HOMOGENEOUS_STYLE)
 
 

@@ -1,0 +1,126 @@
+r"""
+Frequency, and how a confound fools you
+=======================================
+
+**Is an item remembered because it was shown often, or because it was shown early, or late?**
+
+*You will learn* what a confound is in numbers, how to draw schedules without it, and how the same
+networks tell another story with it.
+
+Show item k a number of times, 1, 2, ..., N, in a random order. An item that is shown often is
+*likely to come early for the first time and late for the last time*. The three are measured by
+Spearman's rank correlation,
+
+.. math:: \rho = \text{corr}(\text{rank of frequency}, \text{rank of position})
+
+Run time: about 30 s.
+"""
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+import metaplastic_np as mp
+
+plt.rcParams["figure.constrained_layout.use"] = True
+rng = np.random.default_rng(0)
+n_items = 7
+
+# %%
+# The confound
+# ------------
+#
+# Draw two thousand random orders, without learning anything, and correlate.
+
+frequency = np.arange(1, n_items + 1)
+shown = np.repeat(np.arange(n_items), frequency)
+orders = rng.permuted(np.tile(shown, (2000, 1)), axis=1)
+positions = mp.measure_positions(orders, n_items)  # (first, mean, last), orders, items
+rho = mp.measure_rank_correlation(positions, frequency)
+
+figure, axes = plt.subplots(figsize=(6.5, 3.8))
+colors = ("#0072B2", "0.5", "#D55E00")
+for values, name, color in zip(rho, ("first", "mean", "last"), colors, strict=True):
+    axes.hist(values, bins=np.linspace(-1, 1, 41), histtype="step", linewidth=2, color=color,
+              label=f"{name} position: mean {values.mean():+.2f}")  # fmt: skip
+axes.axvspan(-0.15, 0.15, color="0.92")
+axes.set(
+    xlabel="rank correlation of frequency with position",
+    ylabel="orders",
+    title="In a random order the frequent comes early and stays late",
+)
+axes.legend()
+plt.show()
+
+is_balanced = (np.abs(rho) <= 0.15).all(axis=0)
+print(f"orders with all three within 0.15 (gray): {is_balanced.sum()} of {len(orders)}")
+
+# %%
+# Balanced orders are rare, but a computer can draw until it has one: that is the schedule
+# "frequency" of this package. The published profiles balance frequency against the *last* position
+# and not against the *first*.
+#
+# A fooled experimenter
+# ---------------------
+#
+# Take an extreme: item k is shown k + 1 times, and the frequent ones start first and stop first.
+# Against it, a balanced order of the same counts. Same networks, same number of presentations.
+
+early = [k for start in range(n_items) for k in range(start, n_items)][::-1]
+balanced = [step.item for step in mp.draw_schedule("frequency", n_items, rng=rng)]
+designs = {"frequent first": early, "balanced": balanced}
+
+runs = {}
+for name, order in designs.items():
+    place = mp.measure_positions(np.array(order), n_items)
+    counts = np.bincount(order)
+    first, _, last = mp.measure_rank_correlation(place, counts)
+    print(f"{name:<15} frequency with first position {first:+.2f}, with last {last:+.2f}")
+    runs[name] = mp.run_experiment(
+        mp.load_digits(),
+        mp.Settings(
+            n_items=n_items, schedule=order, networks=("conventional", "hybrid"), trials=2, seed=8
+        ),
+    )
+
+# %%
+# What each design says
+# ---------------------
+
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
+for place, (name, run) in zip(axes, runs.items(), strict=True):
+    counts = np.bincount(designs[name])
+    last = mp.measure_positions(np.array(designs[name]), n_items)[2]
+    for network, recall in zip(run.settings.networks, run.recall, strict=True):
+        final = recall[:, -1].mean(axis=0)
+        style = {**mp.style_of(network), "linestyle": ""}
+        by_frequency = mp.measure_rank_correlation(final, counts)
+        by_last = mp.measure_rank_correlation(final, last)
+        label = f"{network}: rho {by_frequency:+.2f} with frequency, {by_last:+.2f} with last"
+        place.plot(counts, final, **style, markersize=8, label=label)
+    place.axhline(mp.chance_recall(n_items), color="0.5", linewidth=1)
+    place.set(xlabel="times shown", title=name, ylim=(0, 1.35), xticks=range(1, n_items + 1))
+    place.legend(fontsize="small", loc="upper left")
+axes[0].set_ylabel("recall at the end")
+figure.suptitle("The same networks under two designs; gray: chance")
+plt.show()
+
+# %%
+# With frequent items first, a network that only keeps the newest looks as if it *disliked*
+# repetition, and one cannot tell frequency from age at all: they are the same variable. Only the
+# balanced design asks the question. Even there two trials are few; claim C8 asks it of many, with a
+# new balanced order in each.
+#
+# What to try
+# -----------
+#
+# * Reverse ``early``: frequent items last. What would you have concluded?
+# * How many random orders do you need for one that is balanced within 0.05? Predict from the
+#   histogram.
+# * Find a confound in a paper you like. Which three lines of code would expose it?
+#
+# References
+# ----------
+#
+# * Cho, Lee, Baek, Paik (2024), arXiv:2407.07133: learning frequency.
+# * Spearman (1904), *American Journal of Psychology* 15:72, doi:10.2307/1412159.

@@ -1,0 +1,202 @@
+r"""
+Appendix: from a triple loop to the roofline
+============================================
+
+**Where does the time of learning go, and how fast could it be?**
+
+*You will learn* to count what a computation must do, to compare four ways of writing one matrix
+product with what the machine can deliver, and why the update of the weights is a different problem.
+
+A product of an (m, k) and a (k, n) matrix takes :math:`2mkn` floating-point operations (flops).
+A program that moves B bytes to and from memory cannot be faster than
+
+.. math:: \text{flops per second} \le \min\left(\text{peak},\;
+    \text{bandwidth} \times \frac{\text{flops}}{B}\right)
+
+which drawn over flops per byte, the **intensity**, is a slope with a flat top: the roofline.
+
+Run time: about 10 s.
+"""
+
+# %%
+import time
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import metaplastic_np as mp
+
+plt.rcParams["figure.constrained_layout.use"] = True
+rng = np.random.default_rng(0)
+
+
+def measure_seconds(function, *arguments, repeats=5):
+    """Median time of a call, after one call that is not counted (compilation, cold caches)."""
+    function(*arguments)
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        function(*arguments)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times))
+
+
+# %%
+# One product, four ways
+# ----------------------
+#
+# First as the definition says.
+
+
+def multiply_by_loops(left, right):
+    """Three loops, as in a textbook."""
+    product = np.zeros((left.shape[0], right.shape[1]), left.dtype)
+    for i in range(left.shape[0]):
+        for j in range(right.shape[1]):
+            total = left.dtype.type(0)
+            for k in range(left.shape[1]):
+                total += left[i, k] * right[k, j]
+            product[i, j] = total
+    return product
+
+
+def multiply_by_blocks(left, right, size=64):
+    """Rows of a block that fits the cache are used again; the innermost loop runs along memory."""
+    product = np.zeros((left.shape[0], right.shape[1]), left.dtype)
+    for start in range(0, left.shape[1], size):
+        for i in range(left.shape[0]):
+            row = product[i]
+            for k in range(start, min(start + size, left.shape[1])):
+                factor, source = left[i, k], right[k]
+                for j in range(len(row)):
+                    row[j] += factor * source[j]
+    return product
+
+
+# %%
+# Then the same functions, compiled by Numba, if there is one; and last the BLAS library that
+# NumPy's ``@`` calls.
+
+ways = {"Python loops": (multiply_by_loops, 48)}
+try:
+    import numba
+except ImportError:
+    print("Numba is not installed: its two rows are left out.")
+else:
+    compile_it = numba.njit(fastmath=True)
+    ways["Numba, loops"] = (compile_it(multiply_by_loops), 512)
+    ways["Numba, blocks"] = (compile_it(multiply_by_blocks), 512)
+ways["BLAS"] = (np.matmul, 1024)
+
+rates = {}
+for name, (function, n) in ways.items():
+    left, right = (rng.standard_normal((n, n), dtype=np.float32) for _ in range(2))
+    error = np.abs(function(left, right) - left @ right).max() / np.sqrt(n)
+    seconds = measure_seconds(function, left, right, repeats=3)
+    rates[name] = 2 * n**3 / seconds / 1e9
+    print(f"{name:<14} n = {n:<5} {rates[name]:9.4f} GF/s, largest error {error:.0e}")
+
+figure, axes = plt.subplots(figsize=(7, 3))
+bars = axes.barh(list(rates), list(rates.values()), color="#0072B2", log=True)
+axes.bar_label(bars, fmt=lambda rate: f" {rate:.3g}")
+axes.invert_yaxis()
+axes.set(
+    xlabel="billions of flops a second (logarithmic)",
+    xlim=(None, 10 * max(rates.values())),
+    title="The same sum, four ways of writing it",
+)
+plt.show()
+
+# %%
+# Tens of thousands of times lie between the first and the last, and they compute the same numbers
+# up to rounding. This is why the package's kernels call BLAS for products and write loops only
+# for what BLAS does not have.
+#
+# What BLAS does not have: the update
+# -----------------------------------
+#
+# Once the gradient is there, the metaplastic step is :math:`w \leftarrow w - (\eta p)\,g`: two
+# flops a synapse, and 16 bytes moved (read the rate, the gradient, the weight; write the weight).
+# Written as NumPy reads best, it makes a temporary array and moves 24.
+
+
+def update_plainly(weights, rate, gradient):
+    """As one would write it."""
+    weights -= rate * gradient
+
+
+def update_without_temporaries(weights, rate, gradient):
+    """The same, over pieces whose product stays in the cache."""
+    for start in range(0, len(weights), 16_384):
+        piece = slice(start, start + 16_384)
+        weights[piece] -= rate[piece] * gradient[piece]
+
+
+n = 8_000_000
+weights, rate, gradient = (np.full(n, 1e-3, dtype=np.float32) for _ in range(3))
+n_bytes = {"two flops, 24 bytes": 24, "in pieces, 16 bytes": 16}
+updates = {
+    "two flops, 24 bytes": update_plainly,
+    "in pieces, 16 bytes": update_without_temporaries,
+}
+speeds = {}
+for name, function in updates.items():
+    seconds = measure_seconds(function, weights, rate, gradient)
+    speeds[name] = 2 * n / seconds / 1e9
+    print(f"update, {name}: {speeds[name]:.2f} GF/s, {n_bytes[name] * n / seconds / 1e9:.1f} GB/s")
+
+# %%
+# The roofline
+# ------------
+#
+# Measure both limits on this machine: the rate of a large product, and how fast a large array can
+# be copied (8 bytes a number, one read and one written). Then place the computations in the
+# picture.
+
+peak = mp.measure_speed() / 1e9
+copied = np.empty_like(weights)
+bandwidth = 8 * n / measure_seconds(np.copyto, copied, weights) / 1e9
+
+figure, axes = plt.subplots(figsize=(7, 4.2))
+intensity = np.geomspace(0.02, 2000, 200)
+roof = np.minimum(peak, bandwidth * intensity)
+axes.loglog(intensity, roof, color="0.3", linewidth=2, label="roofline of this machine")
+for name, marker in zip(speeds, "sD", strict=True):
+    axes.plot(2 / n_bytes[name], speeds[name], marker, label=f"update: {name}")
+for batch, marker in ((64, "o"), (256, "^"), (1024, "P")):
+    inputs = rng.standard_normal((batch, 1024), dtype=np.float32)
+    matrix = rng.standard_normal((1024, 256), dtype=np.float32)
+    flops = 2 * batch * 1024 * 256
+    seconds = measure_seconds(np.matmul, inputs, matrix, repeats=15)
+    moved = 4 * (inputs.size + matrix.size + batch * 256)
+    axes.plot(flops / moved, flops / seconds / 1e9, marker, label=f"product, batch {batch}")
+axes.set(
+    xlabel="flops per byte moved",
+    ylabel="billions of flops a second",
+    title="Products live under the flat roof, updates under the slope",
+)
+axes.legend(fontsize="small")
+plt.show()
+print(f"flat roof {peak:.0f} GF/s, slope {bandwidth:.0f} GB/s")
+
+# %%
+# A product of a batch with the weights is bound by arithmetic; the update of the same weights is
+# bound by memory, far to the left. The larger the batch, the fewer updates an image needs, which
+# is why small batches are where a fused update pays. A point above the slope has found its data
+# in a cache.
+#
+# What to try
+# -----------
+#
+# * Choose 8 instead of 64 as the size of the blocks, and 512. Explain both.
+# * ``fastmath=False``: which of the two loops suffers, and why? (A sum may not be reordered.)
+# * The plasticity needs an exponential for every synapse. Where does it stand in the picture, and
+#   why does it hardly matter? (How often is it computed?)
+#
+# References
+# ----------
+#
+# * Williams, Waterman, Patterson (2009), *Communications of the ACM* 52(4):65,
+#   doi:10.1145/1498765.1498785: the roofline.
+# * Goto, van de Geijn (2008), *ACM Transactions on Mathematical Software* 34(3):12,
+#   doi:10.1145/1356052.1356053: how a fast product is made.
