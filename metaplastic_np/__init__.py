@@ -3,32 +3,32 @@
 A network learns items one after another and keeps old ones, because every synapse stiffens, at its
 own flexibility, as it travels from where it was born.
 
-Reading order, an afternoon:
+Reading order, an afternoon::
 
- 1. plasticity      the equation
- 2. flexibility     what tells the networks apart
- 3. layers          forward and backward passes by hand
- 4. gradient_check  and how we know that they are right
- 5. network         an ordinary network that has never heard of the paper
- 6. datasets        images
- 7. items           what is shown, when, under which labels
- 8. metaplasticity  what the paper adds to a network
- 9. learning        the one place where weights move
-10. recall          what was remembered
-11. _kernels        the same equations, compiled
+     1. plasticity      the equation
+     2. flexibility     what tells the networks apart
+     3. layers          forward and backward passes by hand
+     4. gradient_check  and how we know that they are right
+     5. network         an ordinary network that has never heard of the paper
+     6. datasets        images
+     7. items           what is shown, when, under which labels
+     8. metaplasticity  what the paper adds to a network
+     9. learning        the one place where weights move
+    10. recall          what was remembered
+    11. _kernels        the same equations, compiled
 
-and another one, for what is made of it:
+and another one, for what is made of it::
 
-12. schedules       which item is presented when
-13. settings        all that a run's numbers depend on
-14. trials          one draw of everything, learned by every network
-15. experiments     many trials, their results, steepness by balance
-16. statistics      bounds and intervals over trials
-17. claims          what the paper says, as margins; controls, verdicts: whether it holds
-18. panels          what a figure shows; pictures: which there are; figures: how they are drawn
-19. reproduce       the whole paper as a plan, and report, the page that comes of it
-20. sources         MNIST, and images of your own
-21. workers         many trials at once
+    12. schedules       which item is presented when
+    13. settings        all that a run's numbers depend on
+    14. trials          one draw of everything, learned by every network
+    15. experiments     many trials, their results, steepness by balance
+    16. statistics      bounds and intervals over trials
+    17. claims          what the paper says, as margins; controls, verdicts: whether it holds
+    18. panels          what a figure shows; pictures: which there are; figures: how they are drawn
+    19. reproduce       the whole paper as a plan, and report, the page that comes of it
+    20. sources         MNIST, and images of your own
+    21. workers         many trials at once
 """
 
 from types import ModuleType as _ModuleType

@@ -1,7 +1,7 @@
 """Images to make items of: one small type, and the handwritten digits that come with the package.
 
 An experiment takes a :class:`Dataset`, whoever made it: the bundled digits, a file that
-:mod:`sources` reads, or your own arrays.
+:mod:`metaplastic_np.sources` reads, or your own arrays.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Pictures, drawn. The only module that imports matplotlib; what it draws is in :mod:`panels`.
+"""Pictures, drawn. The only module that imports matplotlib.
+
+What it draws are the panels of :mod:`metaplastic_np.panels`.
 
 Each network has one color (Okabe-Ito, safe for color-blind readers), one marker and one line style,
 everywhere.

@@ -3,16 +3,16 @@
 A schedule is a sequence of :class:`Step`, one a presentation. An item's number is a step too, so
 ``[0, 1, 2, 0, 1, 2]`` shows three items twice. The experiments of the paper are a few lines each:
 
-=============  ==========================================================================
-single-pass    every item once
-repetition     Hebb repetition: the whole list nine times over
-poisoning      after those nine, three passes in which every item's images carry the label
-               of another one; and, from the same state, three passes in which new items
-               are shown under the same false labels
-poisoning-once the same with one pass of each
-frequency      items shown 1, 2, ..., N times, in an order in which how often is independent
-               of when
-=============  ==========================================================================
+==============  ============================================================================
+single-pass     every item once
+repetition      Hebb repetition: the whole list nine times over
+poisoning       after those nine, three passes in which every item's images carry the label
+                of another one; and, from the same state, three passes in which new items
+                are shown under the same false labels
+poisoning-once  the same with one pass of each
+frequency       items shown 1, 2, ..., N times, in an order in which how often is independent
+                of when
+==============  ============================================================================
 
 Write your own the same way, and give it to ``Settings(schedule=...)``::
 

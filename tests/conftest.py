@@ -28,6 +28,22 @@ def pytest_addoption(parser):
         help="make `import numba` fail, as in a browser; tests that need Numba are not collected",
     )
 
+    parser.addoption(
+        "--site",
+        metavar="FOLDER",
+        help="also test the built documentation in this folder, in Chromium (tests/site)",
+    )
+
+
+def pytest_ignore_collect(collection_path, config):
+    if collection_path.name == "site" and not config.getoption("--site"):
+        return True
+    return None
+
+
+def pytest_report_header(config):
+    return None if config.getoption("--site") else "site: not tested without --site FOLDER"
+
 
 def pytest_configure(config):
     if config.getoption("--without-numba"):

@@ -127,13 +127,3 @@ def test_a_kernel_cache_that_cannot_be_written_is_one_warning():
     )
     assert found.stdout.strip() == "None True"
     assert found.stderr.count("RuntimeWarning: Numba found no folder to keep compiled kernels") == 1
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "tutorials").glob("*.py")), ids=lambda p: p.stem)
-def test_every_tutorial_runs_without_a_warning(path, monkeypatch, tmp_path):
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    subprocess.run(
-        [sys.executable, "-W", "error::RuntimeWarning", path],
-        check=True,
-        cwd=tmp_path,
-    )

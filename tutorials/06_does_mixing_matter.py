@@ -9,7 +9,9 @@ report what did not come out as told.
 
 The hybrid differs from the conventional (f = 1) and the stable (f = 0.3) network in *two* things:
 its synapses are mixed, and its mean flexibility is between theirs. So compare it with networks
-that have the second without the first: **one flexibility** f for all synapses.
+that have the second without the first: **one flexibility** for all synapses,
+
+.. math:: f_{ij} = f \quad\text{instead of}\quad f_{ij} \sim U(0, 1)
 
 Run time: about 35 s.
 """
@@ -72,10 +74,25 @@ spread = np.hypot(mean_recall[:, 1:].std(axis=0), mean_recall[:, :1].std(axis=0)
 unpaired = paired * spread / difference.std(axis=0)  # as if the trials had nothing in common
 
 figure, axes = plt.subplots(figsize=(7, 4))
-axes.errorbar(levels, difference.mean(axis=0), unpaired, color="0.7", linestyle="", capsize=6,
-              label="95 % interval, not paired")  # fmt: skip
-axes.errorbar(levels, difference.mean(axis=0), paired, color="#009E73", linestyle="", marker="o",
-              linewidth=3, label="95 % interval, paired")  # fmt: skip
+axes.errorbar(
+    levels,
+    difference.mean(axis=0),
+    unpaired,
+    color="0.7",
+    linestyle="",
+    capsize=6,
+    label="95 % interval, not paired",
+)
+axes.errorbar(
+    levels,
+    difference.mean(axis=0),
+    paired,
+    color="#009E73",
+    linestyle="",
+    marker="o",
+    linewidth=3,
+    label="95 % interval, paired",
+)
 axes.axhline(0, color="0.4", linewidth=1)
 axes.set(
     xlabel="flexibility of every synapse",
@@ -90,7 +107,7 @@ for f, mean, half in zip(levels, difference.mean(axis=0), paired, strict=True):
     print(f"f = {f}: {mean:+.3f}, give or take {half:.3f}: {verdict}")
 
 # %%
-# Four trials decide the extremes and leave the middle open. With sixty, on MNIST (``reproduce
+# Four trials decide the extremes and leave the middle open. With more, on MNIST (``reproduce
 # --preset standard --dataset mnist``, claim C10, f chosen on other seeds), the best single
 # flexibility *beats* the mixture.
 #

@@ -8,8 +8,12 @@ pass?**
 *You will learn* what happens when the list comes back (Hebb's repetition effect) and when it is
 longer than it was tuned for, and why "one setting for several time scales" is a claim of its own.
 
-A single flexibility f has one travel budget, :math:`f/((1-f)\,s)`. The mixture has them all: its
-stiff synapses are used up by the first pass, its flexible ones are still there for the ninth.
+A single flexibility f has one travel budget,
+
+.. math:: |w - w_0| \lesssim \frac{f}{(1-f)\,s}
+
+The mixture has them all: its stiff synapses are used up by the first pass, its flexible ones are
+still there for the ninth.
 
 Run time: about 40 s.
 """
@@ -44,12 +48,20 @@ settings = mp.Settings(
 results = mp.run_experiment(digits, settings)
 after_each_pass = results.recall[:, :, ::n_items]  # networks, trials, passes (0: untrained), items
 
+# %%
+# Watch the mean, and the worst item: repetition is for what did not stick the first time.
+
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8), sharey=True)
 for network, name, recall in zip(rivals, names, after_each_pass[:, 0], strict=True):
     style = mp.style_of(network)
     left.plot(range(passes + 1), recall.mean(axis=1), **style, linewidth=2, label=f"{name}: mean")
-    left.plot(range(passes + 1), recall.min(axis=1), **{**style, "alpha": 0.5}, linewidth=1,
-              label=f"{name}: worst item")  # fmt: skip
+    left.plot(
+        range(passes + 1),
+        recall.min(axis=1),
+        **{**style, "alpha": 0.5},
+        linewidth=1,
+        label=f"{name}: worst item",
+    )
     right.plot(range(1, n_items + 1), recall[-1], **style, linewidth=2, label=name)
 for place in (left, right):
     place.axhline(mp.chance_recall(n_items), color="0.5", linewidth=1)

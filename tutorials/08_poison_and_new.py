@@ -87,13 +87,20 @@ for place, network, confusion, new_confusion in zip(
     style = mp.style_of(network)
     n_test = settings.n_test_images
     place.plot(range(1, doses + 1), of_poison / n_test, **style, label="false labels (poison)")
-    place.plot(range(1, doses + 1), of_new / n_test, **{**style, "linestyle": ":"},
-               markerfacecolor="white", label="new items")  # fmt: skip
+    place.plot(
+        range(1, doses + 1),
+        of_new / n_test,
+        **{**style, "linestyle": ":"},
+        markerfacecolor="white",
+        label="new items",
+    )
     place.axhline(mp.chance_recall(n_items), color="0.5", linewidth=1)
     place.set(xlabel="doses", title=network, xticks=range(1, doses + 1), ylim=(0, 1.02))
     place.legend()
-    print(f"{network:<13} uptake after {doses} doses: poison {of_poison[-1] / n_test:.2f}, "
-          f"new {of_new[-1] / n_test:.2f}")  # fmt: skip
+    print(
+        f"{network:<13} uptake after {doses} doses: poison {of_poison[-1] / n_test:.2f}, "
+        f"new {of_new[-1] / n_test:.2f}"
+    )
 axes[0].set_ylabel("share answered as just taught")
 figure.suptitle("Does it resist the false, or the new?")
 plt.show()

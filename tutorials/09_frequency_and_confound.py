@@ -41,8 +41,14 @@ rho = mp.measure_rank_correlation(positions, frequency)
 figure, axes = plt.subplots(figsize=(6.5, 3.8))
 colors = ("#0072B2", "0.5", "#D55E00")
 for values, name, color in zip(rho, ("first", "mean", "last"), colors, strict=True):
-    axes.hist(values, bins=np.linspace(-1, 1, 41), histtype="step", linewidth=2, color=color,
-              label=f"{name} position: mean {values.mean():+.2f}")  # fmt: skip
+    axes.hist(
+        values,
+        bins=np.linspace(-1, 1, 41),
+        histtype="step",
+        linewidth=2,
+        color=color,
+        label=f"{name} position: mean {values.mean():+.2f}",
+    )
 axes.axvspan(-0.15, 0.15, color="0.92")
 axes.set(
     xlabel="rank correlation of frequency with position",

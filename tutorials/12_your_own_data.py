@@ -78,8 +78,10 @@ with tempfile.TemporaryDirectory() as folder:
     np.savez(path, **arrays)
     dataset = mp.load_npz(path)
 settings = mp.init_settings(dataset, n_items=8)
-print(f"{len(dataset.item_classes)} items; inputs times {settings.input_scale:.1f}; "
-      f"{settings.n_train_images} and {settings.n_test_images} images an item")  # fmt: skip
+print(
+    f"{len(dataset.item_classes)} items; inputs times {settings.input_scale:.1f}; "
+    f"{settings.n_train_images} and {settings.n_test_images} images an item"
+)
 
 # %%
 # Can it be learned at all?
@@ -136,8 +138,10 @@ curves = mp.measure_serial_position_curve(results.recall)
 gain = curves[2].mean(axis=1) - np.maximum(*curves[:2].mean(axis=2))
 low, high = mp.measure_bounds(gain)
 print(f"kappa {results.kappa.mean():.1f}")
-print(f"hybrid's mean recall minus the better of the other two's: {gain.mean():+.2f}, "
-      f"at least {low:+.2f} with 95 % confidence")  # fmt: skip
+print(
+    f"hybrid's mean recall minus the better of the other two's: {gain.mean():+.2f}, "
+    f"at least {low:+.2f} with 95 % confidence"
+)
 
 # %%
 # Textures differ from digits in every way, and nothing but one number was tuned to them. Whether

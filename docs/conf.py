@@ -1,0 +1,114 @@
+"""Sphinx: `sphinx-build -W docs docs/_build/html`; all that the site needs is in it, offline."""
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from docutils.utils.math.latex2mathml import tex2mathml
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "tutorials" / "exercises")]
+
+import build as exercises  # noqa: E402
+import tables  # noqa: E402
+
+import metaplastic_np  # noqa: E402
+
+project = "metaplastic_np"
+author = "the metaplastic_np developers"
+release = metadata.version("metaplastic_np")
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "sphinxcontrib.bibtex",
+]
+exclude_patterns = ["_build", "exercises/*.ipynb", "explorer", "generated"]
+templates_path = ["_templates"]
+nitpicky = True
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+bibtex_bibfiles = ["references.bib"]
+autodoc_typehints = "none"  # numpydoc's sections say types in words
+numpydoc_show_class_members = False
+copybutton_exclude = ".linenos, .gp, .go"
+
+html_theme = "pydata_sphinx_theme"
+html_title = "metaplastic_np"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_math_renderer = "mathml"
+html_show_sourcelink = False
+html_context = {"default_mode": "auto"}
+# Pages that have none below them: no empty column on the left.
+FLAT = ("claims", "data", "explorer", "features", "glossary", "house", "model", "performance")
+FLAT += ("references", "settings", "start", "teachers")
+html_sidebars: dict[str, list[str]] = {page: [] for page in FLAT}
+html_theme_options = {
+    "show_nav_level": 2,
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../tutorials",
+    "gallery_dirs": "lessons",
+    "filename_pattern": r"\d\d_",
+    "ignore_pattern": r"exercises|build",
+    "within_subsection_order": "FileNameSortKey",
+    "capture_repr": (),
+    "abort_on_example_error": True,
+    "show_signature": False,
+    "write_computation_times": False,  # its table would load a script from elsewhere
+    "doc_module": ("metaplastic_np",),
+    "reference_url": {"metaplastic_np": None},
+}
+
+
+def visit_math(self, node):
+    """MathML, which browsers draw and read aloud by themselves: no script, no font, no network."""
+    is_block = node.tagname == "math_block"
+    formula = tex2mathml(node.astext(), as_block=is_block)
+    self.body.append(f'<div class="math">{formula}</div>' if is_block else formula)
+    raise_skip()
+
+
+def raise_skip():
+    """Tell docutils that a node is done."""
+    from docutils import nodes
+
+    raise nodes.SkipNode
+
+
+def resolve_public_name(app, env, node, contnode):
+    """`measure_recall` and `metaplastic_np.measure_recall` are in the module that defines them."""
+    name = node.get("reftarget", "").removeprefix("metaplastic_np.")
+    module = getattr(getattr(metaplastic_np, name, None), "__module__", None)
+    if module is None or node.get("refdomain") != "py":
+        return None
+    target = f"{module}.{name}"
+    domain = env.get_domain("py")
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", target, node, contnode)
+
+
+def write_generated(app):
+    """Pages that are made, not typed: exercises, and tables from the results of runs."""
+    exercises.build(HERE / "exercises")
+    tables.write(HERE / "generated")
+
+
+def setup(app):
+    """Hook the above into Sphinx."""
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
+    app.connect("builder-inited", write_generated, priority=1)
+    app.connect("missing-reference", resolve_public_name)

@@ -1,0 +1,94 @@
+"""Tables of what was found, made from the claims.json of runs: nothing in them is typed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+MARKS = {"holds": "✓ holds", "fails": "✗ fails", "undecided": "? undecided"}
+
+
+def write(folder: Path) -> None:
+    """Write every table, one file each, for pages to include."""
+    folder.mkdir(exist_ok=True)
+    found = {path.stem: json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")}
+    tables = {"expected": make_expected(found.pop("expected-digits"))}
+    tables["verdicts"] = make_verdicts(found)
+    tables["seconds"] = make_seconds(found)
+    tables |= {name: make_table(run) for name, run in found.items()}
+    for name, table in tables.items():
+        (folder / f"{name}.md").write_text(table, "utf-8")
+
+
+def make_command(run: dict[str, Any]) -> str:
+    """The command that makes a run again."""
+    options = {"--preset": run["preset"], "--dataset": run["dataset"], "--seed": run["seed"]}
+    words = [f"{name} {value}" for name, value in options.items()]
+    return " ".join(["metaplastic-np reproduce", *words, "--jobs 2"])
+
+
+def make_name(run: dict[str, Any]) -> str:
+    """What tells a run from another."""
+    return f"{run['preset']}, {run['dataset']}, seed {run['seed']}"
+
+
+def make_verdicts(runs: dict[str, Any]) -> str:
+    """One row a run: which claims hold, fail, are undecided."""
+    lines = ["| run | holds | fails | undecided | command |", "|---|---|---|---|---|"]
+    for _, run in sorted(runs.items(), reverse=True):
+        found = [
+            ", ".join(claim["id"] for claim in run["claims"] if claim["verdict"] == verdict)
+            for verdict in MARKS
+        ]
+        lines.append("| " + " | ".join([make_name(run), *found, f"`{make_command(run)}`"]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def make_table(run: dict[str, Any]) -> str:
+    """One row a claim, with its weakest margin."""
+    lines = [
+        f"`{make_command(run)}`",
+        "",
+        "| claim | verdict | weakest margin | 95 % bounds | trials | controls that held |",
+        "|---|---|---|---|---|---|",
+    ]
+    for claim in run["claims"]:
+        low, high = claim["interval"]
+        cells = [
+            f"**{claim['id']}** {claim['statement']}",
+            MARKS[claim["verdict"]],
+            f"{claim['estimate']:+.3f}",
+            f"{low:+.3f} to {high:+.3f}",
+            str(claim["n"]),
+            f"{claim['controls']} of 20",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def make_seconds(runs: dict[str, Any]) -> str:
+    """One row a claim: how long one core worked for its evidence, which claims may share."""
+    names = sorted(runs, reverse=True)
+    head = [make_name(runs[name]) for name in names]
+    lines = ["| claim | " + " | ".join(head) + " |", "|---" * (1 + len(names)) + "|"]
+    for claims in zip(*(runs[name]["claims"] for name in names), strict=True):
+        cells = [f"{claim['seconds']:.0f} s" for claim in claims]
+        lines.append("| " + " | ".join([claims[0]["id"], *cells]) + " |")
+    lines += ["", "Seconds of one core; several claims are judged on the same trials.", ""]
+    return "\n".join(lines)
+
+
+def make_expected(found: dict[str, Any]) -> str:
+    """What a class should see, and how far a mean over a few trials may be from it."""
+    lines = [
+        f"`{found['command']}`, {found['trials']} trials, seed {found['seed']}",
+        "",
+        "| network | measure | mean | one trial: 95 % within | mean of 4 | mean of 10 |",
+        "|---|---|---|---|---|---|",
+    ]
+    for network, measures in found["networks"].items():
+        for name, number in measures.items():
+            within = [f"± {1.96 * number['sd'] / trials**0.5:.2f}" for trials in (1, 4, 10)]
+            cells = [network, name, f"{number['mean']:+.2f}", *within]
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
