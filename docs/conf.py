@@ -44,6 +44,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_show_sourcelink = False
+html_domain_indices = False
 html_context = {"default_mode": "auto"}
 # Pages that have none below them: no empty column on the left.
 FLAT = ("claims", "data", "explorer", "features", "glossary", "house", "model", "performance")
@@ -73,6 +74,17 @@ sphinx_gallery_conf = {
     "doc_module": ("metaplastic_np",),
     "reference_url": {"metaplastic_np": None},
 }
+
+if tags.has("lite"):  # noqa: F821 - Sphinx defines it
+    # The lessons in a browser, by JupyterLite: `pip wheel --no-deps -w docs/_build/wheels .`, then
+    # `sphinx-build -t lite docs docs/_build/html`. The one part that needs a network when viewed.
+    extensions.append("jupyterlite_sphinx")
+    wheel = next((HERE / "_build" / "wheels").glob("metaplastic_np-*.whl"))
+    jupyterlite_build_command_options = {"piplite-wheels": str(wheel)}
+    sphinx_gallery_conf["jupyterlite"] = {
+        "use_jupyter_lab": False,
+        "notebook_modification_function": "tables.install_in_browser",
+    }
 
 
 def visit_math(self, node):

@@ -29,10 +29,12 @@ and another one, for what is made of it::
     19. reproduce       the whole paper as a plan, and report, the page that comes of it
     20. sources         MNIST, and images of your own
     21. workers         many trials at once
+    22. exercises       what checks the exercises of the course
 """
 
 from types import ModuleType as _ModuleType
 
+from . import exercises as exercises
 from ._errors import *
 from .claims import *
 from .datasets import *

@@ -59,7 +59,7 @@ plt.show()
 # A network that says "item 10" to everything has a recall of 1 for item 10. So put **false
 # alarms**, how often images of *others* get that name, beside the hits.
 
-figure, axes = plt.subplots(figsize=(5.4, 4.4))
+figure, axes = plt.subplots(figsize=(6, 4.6))
 for network, confusion in zip(settings.networks, final, strict=True):
     style = {name: mp.style_of(network)[name] for name in ("color", "marker")}
     hits, false_alarms = mp.measure_recall(confusion), mp.measure_false_alarms(confusion)
@@ -72,7 +72,7 @@ axes.plot([0, 1], [0, 1], color="0.5", linewidth=1)
 axes.set(
     xlabel="false alarms",
     ylabel="hits (recall)",
-    title="Items of one trial; on the gray line an answer says nothing",
+    title="Items of one trial; on the gray line a name says nothing",
 )
 axes.legend(fontsize="small")
 plt.show()

@@ -106,7 +106,7 @@ axes.set(
     xlabel="serial position",
     ylabel="recall",
     ylim=(0, 1.02),
-    title="One hybrid network, one list: small kappa keeps the end, large kappa the start",
+    title="A hybrid network: small kappa keeps the end, large kappa the start",
 )
 axes.legend()
 plt.show()

@@ -51,9 +51,8 @@ figure.colorbar(mp.plot_matrix(axes, panel), ax=axes, label="share of the final 
 plt.show()
 
 print(f"of the stiffest tenth's displacement the first item wrote {share[0, 0]:.0%}")
-print(
-    f"of the most flexible tenth's {share[0, -1]:.0%}, and the last three {share[-3:, -1].sum():.0%}"
-)
+newest = share[-3:, -1].sum()
+print(f"of the most flexible tenth's {share[0, -1]:.0%}, and the last three {newest:.0%}")
 
 # %%
 # Stiff synapses were written by the first presentation and hardly since. Flexible ones are

@@ -76,6 +76,9 @@ def test_every_image_says_what_it_shows(pages):
     for path, page in pages.items():
         for image in page.images:
             words = image.get("alt") or ""
+            if image.get("src", "").endswith("_thumb.png"):
+                assert words == ""  # its title stands beside it, and is read out once
+                continue
             assert len(words) > 10, (path.name, image)
             assert not re.fullmatch(r"[\w./ -]+\.(png|svg)", words), (path.name, words)
 

@@ -1,0 +1,71 @@
+"""What the pages say in words agrees with the results that their tables are made from."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import metaplastic_np as mp
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+RESULTS = {path.stem: json.loads(path.read_text("utf-8")) for path in DOCS.glob("results/*.json")}
+RUNS = {name: found for name, found in RESULTS.items() if "claims" in found}
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)
+    import tables
+
+    yield tables
+    del sys.modules["tables"]
+
+
+def test_what_the_page_says_did_not_reproduce_did_not():
+    text = (DOCS / "claims.md").read_text("utf-8")
+    assert "**What did not reproduce as told: C10.**" in text
+    verdicts = {c["id"]: c["verdict"] for c in RUNS["standard-mnist-0"]["claims"]}
+    assert [claim for claim, verdict in verdicts.items() if verdict != "holds"] == ["C10"]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_results_have_the_name_of_the_run_that_made_them(name):
+    run = RUNS[name]
+    assert name == f"{run['preset']}-{run['dataset']}-{run['seed']}"
+    assert [claim["id"] for claim in run["claims"]] == list(mp.CLAIMS)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_table_has_every_claim_with_its_verdict_and_numbers(name, tables):
+    lines = tables.make_table(RUNS[name]).splitlines()
+    for claim in RUNS[name]["claims"]:
+        (line,) = [line for line in lines if f"**{claim['id']}**" in line]
+        assert claim["verdict"] in line
+        assert f"{claim['estimate']:+.3f}" in line
+        assert f"| {claim['n']} |" in line
+
+
+def test_every_table_that_a_page_includes_is_made(tables, tmp_path):
+    tables.write(tmp_path)
+    for page in DOCS.glob("*.md"):
+        for name in re.findall(r"\{include\} generated/(\S+)", page.read_text("utf-8")):
+            assert (tmp_path / name).stat().st_size > 100, name
+
+
+def test_the_numbers_for_teachers_are_those_of_the_bundled_digits():
+    """A list of another seed is as near as the table's spread allows."""
+    settings = mp.Settings(trials=1, seed=1001)
+    run = mp.run_experiment(mp.load_digits(), settings)
+    for network, recall in zip(settings.networks, run.recall, strict=True):
+        told = RESULTS["expected-digits"]["networks"][network]["mean recall"]
+        mean = mp.measure_serial_position_curve(recall).mean()
+        assert abs(mean - told["mean"]) < 4 * told["sd"], network
+
+
+def test_the_example_of_the_start_page_is_the_readmes():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    code = (DOCS / "examples" / "mine.py").read_text("utf-8").split('"""\n\n')[1]
+    assert f"```python\n{code}```" in readme

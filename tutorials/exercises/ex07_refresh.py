@@ -1,0 +1,122 @@
+# %% [markdown]
+# # Exercise 7: refresh at every update
+#
+# **Does the network need to be told when a new item begins?**
+#
+# The paper computes plasticity once per presentation. That is a hidden signal: "something new
+# begins". You take it away. Run time: 6 s.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+import metaplastic_np as mp
+from metaplastic_np.exercises import check
+
+# %% [markdown]
+# ## Predict first
+#
+# Plasticity that follows every update is always up to date. That sounds better. What will happen
+# to recall of the first, the middle and the last items?
+
+# %%
+prediction = ""  # your words
+
+# %% [markdown]
+# ## Facts
+#
+# One synapse, born at $w_0$, with displacement $d = w - w_0$. Each update is
+#
+# $$ d \leftarrow d - \eta\,p\,g,
+# \qquad p = \operatorname{sech}^2\!\left(s\,\frac{1-f}{f}\,d\right) $$
+#
+# * `refresh="presentation"`: $p$ is computed before the first update of a presentation and kept.
+# * `refresh="update"`: $p$ is computed anew before every update.
+#
+# <details><summary>Hint 1</summary>
+#
+# Two loops, over presentations and over updates. The two settings differ only in *where* the line
+# stands that computes $p$. `mp.measure_plasticity` takes arrays, also of one element.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# $d$ goes on from one presentation to the next. Nothing is reset but $p$.
+#
+# </details>
+
+
+# %%
+def learn(gradients, flexibility, steepness, learning_rate, refresh):
+    """Displacement of one synapse after every update, in the shape of `gradients`.
+
+    `gradients` has shape (n_presentations, n_updates); `refresh` is "presentation" or "update".
+    """
+    ### BEGIN SOLUTION
+    path, displacement = np.empty(gradients.shape), 0.0
+    for presentation, row in enumerate(gradients):
+        for update, gradient in enumerate(row):
+            if update == 0 or refresh == "update":
+                stiffness = steepness * (1 - flexibility) / flexibility
+                plasticity = 1 / np.cosh(stiffness * displacement) ** 2
+            displacement -= learning_rate * plasticity * gradient
+            path[presentation, update] = displacement
+    return path
+    ### END SOLUTION
+
+
+# %%
+print(check("ex07", learn))
+
+# %% [markdown]
+# ## Use it
+#
+# First one synapse under a steady pull, then a whole network, whose steepness was balanced for the
+# refresh once per presentation. A larger steepness does not mend the other one.
+
+# %%
+pull = np.full((5, 20), -1.0)
+runs = {
+    "presentation, s = 1,700": ("presentation", 1_700.0),
+    "update, s = 1,700": ("update", 1_700.0),
+    "update, s = 17,000": ("update", 17_000.0),
+}
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+for name, (refresh, steepness) in runs.items():
+    path = learn(pull, 0.6, steepness, 0.001, refresh).ravel()
+    left.plot(1 + np.arange(path.size), path, label=name)
+    settings = mp.Settings(
+        n_items=5,
+        trials=20,
+        seed=mp.CALIBRATION_SEED,
+        networks=("hybrid",),
+        n_train_images=200,
+        n_features=256,
+        input_scale=16.0,
+        hidden=(64, 64),
+        steepness=steepness,
+        refresh=refresh,
+    )
+    curve = mp.run_experiment(mp.load_digits(), settings).recall[0, :, -1].mean(axis=0)
+    right.plot(np.arange(1, 6), curve, "o-", label=name)
+    print(f"{name:24s} recall by position", *(f"{recall:.2f}" for recall in curve))
+left.set(xlabel="update, 20 a presentation", ylabel="displacement", title="One synapse, f = 0.6")
+left.set(yscale="log")
+right.axhline(mp.chance_recall(5), color="gray", linewidth=0.8)
+right.set(xlabel="serial position", ylabel="recall", ylim=(0, 1), title="Network")
+right.legend()
+plt.show()
+
+# %% [markdown]
+# ## Explain
+#
+# * In its first presentation a synapse under the paper's rule overshoots its travel budget by
+#   far: its plasticity still says "newborn". Afterwards it is stuck. Refreshed at every update,
+#   it never overshoots, so it is never stuck. Find both in the left panel.
+# * Why do the *middle* items suffer most?
+# * Brains have no presentation counter. What could play its part?
+#
+# ## Reference
+#
+# Cho, Lee, Baek, Paik, arXiv:2407.07133. The logarithmic drift on the left is the law of exercise
+# 4.

@@ -1,0 +1,105 @@
+# %% [markdown]
+# # Exercise 12: the labels of the others
+#
+# **How much of forgetting is learning something wrong?**
+#
+# While one item is taught, images of all others are shown too, under labels that are neither
+# theirs nor the item's. You draw those labels, then ask what they do. Run time: 8 s.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+import metaplastic_np as mp
+from metaplastic_np.exercises import check
+
+# %% [markdown]
+# ## Predict first
+#
+# Of all images in a presentation, what share has a wrong label? If those images were left out, or
+# shown under their true labels, would the conventional network still forget?
+
+# %%
+prediction = ""  # your words
+
+# %% [markdown]
+# ## Facts
+#
+# While `item` is presented, $n$ images of the item `shown` need labels. Of the `n_items` labels
+# two are excluded: `shown`, which would be the truth, and `item`, which is being taught. Spread
+# the $n$ images evenly over the others. If that does not come out even, the remainder goes to
+# *different* labels, drawn at random, so that no label is favored in the long run.
+#
+# <details><summary>Hint 1</summary>
+#
+# `divmod(n, len(others))` tells how often each label comes for sure, and how many are left over.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `rng.choice(others, left_over, replace=False)` draws different ones.
+#
+# </details>
+
+
+# %%
+def draw_labels(n, item, shown, n_items, rng):
+    """Labels for n images of the item `shown` while `item` is presented: int array (n,)."""
+    ### BEGIN SOLUTION
+    others = [label for label in range(n_items) if label not in (item, shown)]
+    each, left_over = divmod(n, len(others))
+    drawn = rng.choice(others, left_over, replace=False)
+    return rng.permutation(np.concatenate([np.repeat(others, each), drawn]))
+    ### END SOLUTION
+
+
+# %%
+print(check("ex12", draw_labels))
+
+# %% [markdown]
+# ## Use it
+#
+# A presentation of item 0 with 200 images: 50 of each of the four others, 200 wrong labels in all.
+# Then the ablation: the paper's permuted labels, no non-targets, or true labels (rehearsal).
+
+# %%
+rng = np.random.default_rng(0)
+print("item   labels 0 to 4")
+for shown in range(1, 5):
+    print(f"{shown:4d}  ", np.bincount(draw_labels(50, 0, shown, 5, rng), minlength=5))
+
+figure, panels = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True, layout="constrained")
+for non_target in ("permuted", "none", "true"):
+    settings = mp.Settings(
+        n_items=5,
+        trials=20,
+        seed=mp.CALIBRATION_SEED,
+        networks=("conventional", "hybrid"),
+        n_train_images=200,
+        n_features=256,
+        input_scale=16.0,
+        hidden=(64, 64),
+        steepness=1700.0,
+        non_target=non_target,
+    )
+    curves = mp.run_experiment(mp.load_digits(), settings).recall[:, :, -1].mean(axis=1)
+    for axes, network, curve in zip(panels, settings.networks, curves, strict=True):
+        axes.plot(np.arange(1, 6), curve, "o-", label=non_target)
+        axes.set(title=network, xlabel="serial position", ylim=(0, 1.02))
+        print(f"{non_target:9s} {network:13s} mean recall {curve.mean():.2f}")
+panels[0].set_ylabel("recall")
+panels[0].legend(title="non-targets")
+plt.show()
+
+# %% [markdown]
+# ## Discuss
+#
+# * Without non-targets the conventional network forgets, too. What does it learn to answer?
+# * With true labels a network without any metaplasticity keeps its items. Is it then fair to call
+#   the conventional network's forgetting "catastrophic"? What did the true labels cost?
+# * Why do wrong labels, rather than none, keep a network from answering the newest item always?
+#
+# ## Reference
+#
+# Robins: Catastrophic forgetting, rehearsal and pseudorehearsal, Connection Science 7 (1995). In
+# this package: `draw_presentation`, `Settings(non_target=...)`, claim C12.
