@@ -4,6 +4,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 
 HERE = Path(__file__).parent
@@ -89,16 +90,10 @@ if tags.has("lite"):  # noqa: F821 - Sphinx defines it
 
 def visit_math(self, node):
     """MathML, which browsers draw and read aloud by themselves: no script, no font, no network."""
-    is_block = node.tagname == "math_block"
-    formula = tex2mathml(node.astext(), as_block=is_block)
-    self.body.append(f'<div class="math">{formula}</div>' if is_block else formula)
-    raise_skip()
-
-
-def raise_skip():
-    """Tell docutils that a node is done."""
-    from docutils import nodes
-
+    if node.tagname == "math":
+        self.body.append(tex2mathml(node.astext()))
+    for line in node.astext().split("\n\n") if node.tagname == "math_block" else ():
+        self.body.append(f'<div class="math">{tex2mathml(line, as_block=True)}</div>')
     raise nodes.SkipNode
 
 

@@ -240,7 +240,7 @@ def _compare(result: Any, right: Any, mistakes: dict[str, Any], least: float = 1
     if not differs.any():
         return None
     place = tuple(int(i) for i in np.argwhere(differs)[0])
-    where = f" at {place}" if place else ""
+    where = f" at {place}" if found.size > 1 else ""
     return f"got {found[place]:.8g}, expected {expected[place]:.8g}{where}{why}"
 
 

@@ -361,6 +361,12 @@ BREAKS = [
     ),
     ("figures", "(SECOND if series.is_second else {})", "{}", "figures", "hollow"),
     ("figures", '{"metadata": {"Date": None}}', "{}", "figures", "same_bytes"),
+    ("exercises", "if not _is_same(before, after):", "if False:", "exercises", "bad_behavior"),
+    ("exercises", "if not differs.any():", "if True:", "exercises", "typical_mistake"),
+    ("exercises", "is_close(wrong).all()", "False", "exercises", "hint_of_its_own"),
+    ("exercises", "if counts.pop(label):", "if counts.pop(label) < 0:", "exercises", "mistake"),
+    ("exercises", "if result is None:", "if result is NotImplemented:", "exercises", "behavior"),
+    ("exercises", " and current_thread() is main_thread()", " and False", "exercises", "interrupt"),
 ]
 
 
@@ -376,6 +382,7 @@ def try_break(file, old, new, tests, law):
         shutil.copytree(
             ROOT / "tests", tree / "tests", ignore=shutil.ignore_patterns("__pycache__")
         )
+        shutil.copytree(ROOT / "tutorials", tree / "tutorials")
         shutil.copy(ROOT / "pyproject.toml", tree)
         path = tree / "metaplastic_np" / f"{file}.py"
         text = path.read_text(encoding="utf-8")

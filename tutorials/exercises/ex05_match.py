@@ -109,8 +109,8 @@ plt.show()
 # %% [markdown]
 # ## Discuss
 #
-# * The two curves are alike. What does that say about the claim that *mixing* matters, for one
-#   pass through one list?
+# * Mean recall with one flexibility is no lower than with the mixture. What does that say about
+#   the claim that *mixing* matters, for one pass through one list?
 # * Why is the matching $f$ so much above the mean of the mixture? (Plasticity falls exponentially
 #   with $(1 - f)/f$: which synapses of the mixture do the work?)
 # * You matched on the seeds on which you compare. What would a fair test look like?

@@ -103,7 +103,9 @@ for name, (refresh, steepness) in runs.items():
 left.set(xlabel="update, 20 a presentation", ylabel="displacement", title="One synapse, f = 0.6")
 left.set(yscale="log")
 right.axhline(mp.chance_recall(5), color="gray", linewidth=0.8)
-right.set(xlabel="serial position", ylabel="recall", ylim=(0, 1), title="Network")
+right.set(
+    xlabel="serial position", ylabel="recall", xticks=range(1, 6), ylim=(0, 1), title="Network"
+)
 right.legend()
 plt.show()
 
@@ -112,7 +114,7 @@ plt.show()
 #
 # * In its first presentation a synapse under the paper's rule overshoots its travel budget by
 #   far: its plasticity still says "newborn". Afterwards it is stuck. Refreshed at every update,
-#   it never overshoots, so it is never stuck. Find both in the left panel.
+#   it creeps on. Find both in the left panel. Which step sticks it at s = 17,000?
 # * Why do the *middle* items suffer most?
 # * Brains have no presentation counter. What could play its part?
 #

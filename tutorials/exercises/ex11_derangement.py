@@ -80,8 +80,8 @@ print("as a schedule:", [mp.Step(item, label=k) for item, k in enumerate(draw_po
 #
 # * One item in the list stays right on average, whatever its length. Prove it: each item keeps its
 #   label with probability 1/N, and there are N items.
-# * Suppose that a published poisoning test used plain shuffles of 10 labels. By how much, at
-#   least, would recall after poisoning be overstated?
+# * Suppose that a published poisoning test used plain shuffles of 10 labels. By how much
+#   would that overstate recall after poisoning?
 # * Why does rejection keep the distribution uniform?
 #
 # ## Reference
