@@ -180,9 +180,9 @@ def _call(function: Callable[..., Any], arguments: Sequence[Any], seconds: float
         for _ in range(20):  # in slices: only between them Ctrl-C gets through on every system
             thread.join(seconds / 20)
     finally:  # also when the user presses Ctrl-C
-        is_late = not outcomes  # an interrupted join may take a thread for ended that is not
+        is_late = not outcomes
         for _ in range(10):  # a bare `except:` may swallow the first ones
-            if not outcomes:
+            if not outcomes:  # after an interrupted join, is_alive may be wrong
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(
                     ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_TimeIsUp)
                 )

@@ -366,7 +366,13 @@ BREAKS = [
     ("exercises", "is_close(wrong).all()", "False", "exercises", "hint_of_its_own"),
     ("exercises", "if counts.pop(label):", "if counts.pop(label) < 0:", "exercises", "mistake"),
     ("exercises", "if result is None:", "if result is NotImplemented:", "exercises", "behavior"),
-    ("exercises", " and current_thread() is main_thread()", " and False", "exercises", "interrupt"),
+    (
+        "exercises",
+        " and current_thread() is main_thread()",
+        " and False",
+        "exercises",
+        "no_threads",
+    ),
 ]
 
 

@@ -17,7 +17,7 @@ A dense layer is :math:`Y = XW + b`. If :math:`G = \partial L/\partial Y` is kno
 
 and a network is nothing but layers whose backward passes are called in reverse order.
 
-Run time: about 2 s.
+Run time: about 1 s.
 """
 
 # %%

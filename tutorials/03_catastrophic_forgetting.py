@@ -14,7 +14,7 @@ An ordinary network minimizes the loss of what it is shown *now*,
 
 and nothing in this rule speaks for earlier items.
 
-Run time: about 15 s.
+Run time: about 10 s.
 """
 
 # %%

@@ -14,7 +14,7 @@ the middle, **recency** that of the last:
 .. math:: \text{primacy} = r_1 - \overline{r_{4..7}}, \qquad
           \text{recency} = r_{10} - \overline{r_{4..7}}
 
-Run time: about 20 s.
+Run time: about 14 s.
 """
 
 # %%

@@ -13,7 +13,7 @@ if
 
 .. math:: P(X \ge \text{hits}) < 0.05, \qquad X \sim \text{Hypergeometric}(T, A, B)
 
-Run time: about 10 s.
+Run time: about 9 s.
 """
 
 # %%

@@ -13,7 +13,7 @@ that have the second without the first: **one flexibility** for all synapses,
 
 .. math:: f_{ij} = f \quad\text{instead of}\quad f_{ij} \sim U(0, 1)
 
-Run time: about 35 s.
+Run time: about 28 s.
 """
 
 # %%

@@ -15,7 +15,7 @@ A single flexibility f has one travel budget,
 The mixture has them all: its stiff synapses are used up by the first pass, its flexible ones are
 still there for the ninth.
 
-Run time: about 40 s.
+Run time: about 34 s.
 """
 
 # %%

@@ -15,7 +15,7 @@ get the label just taught:
 
 .. math:: \text{uptake} = \frac{\text{test images answered as just taught}}{\text{test images}}
 
-Run time: about 30 s.
+Run time: about 21 s.
 """
 
 # %%

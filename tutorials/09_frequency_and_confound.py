@@ -13,7 +13,7 @@ Spearman's rank correlation,
 
 .. math:: \rho = \text{corr}(\text{rank of frequency}, \text{rank of position})
 
-Run time: about 30 s.
+Run time: about 24 s.
 """
 
 # %%

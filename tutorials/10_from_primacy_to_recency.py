@@ -18,7 +18,7 @@ And to first order, the loss that one more presentation of U updates can still r
 .. math:: \Delta L \approx \eta\,U \sum_i p_i \left(\frac{\partial L}{\partial w_i}\right)^2
     \quad\text{(nats)}
 
-Run time: about 30 s.
+Run time: about 14 s.
 """
 
 # %%

@@ -14,7 +14,7 @@ it: a **lesion** puts a decile back to where it was born,
 
 .. math:: w_i \leftarrow w_{0,i} \quad \text{for all } i \text{ in decile } d
 
-Run time: about 10 s.
+Run time: about 7 s.
 """
 
 # %%

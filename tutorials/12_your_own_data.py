@@ -14,7 +14,7 @@ A steepness belongs to the weights of one network on one kind of input. For new 
 
 found by bisection on seeds that no verdict will use.
 
-Run time: about 20 s.
+Run time: about 14 s.
 """
 
 # %%

@@ -15,7 +15,7 @@ A program that moves B bytes to and from memory cannot be faster than
 
 which drawn over flops per byte, the **intensity**, is a slope with a flat top: the roofline.
 
-Run time: about 10 s.
+Run time: about 5 s.
 """
 
 # %%
