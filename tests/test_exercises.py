@@ -26,10 +26,6 @@ FOLDER = Path(__file__).parents[1] / "tutorials" / "exercises"
 SCRIPTS = {path.name[:4]: path for path in sorted(FOLDER.glob("ex*.py"))}
 CALL = re.compile(r'^print\(check\("(ex\d\d)", (\w+)\)\)$', re.M)
 
-needs_jupytext = pytest.mark.skipif(
-    importlib.util.find_spec("jupytext") is None, reason="no jupytext: notebooks are not built"
-)
-
 
 @cache
 def load_build():
@@ -612,7 +608,6 @@ def test_a_page_shows_the_gap_first_and_folds_the_solution(name):
     assert "BEGIN SOLUTION" not in page
 
 
-@needs_jupytext
 def test_students_notebooks_are_valid_and_hold_no_solution(tmp_path):
     import nbformat
 
