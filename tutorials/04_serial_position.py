@@ -93,9 +93,8 @@ for network, values in zip(settings.networks, curves, strict=True):
 # One trial is an anecdote
 # ------------------------
 #
-# The same networks, each trial by itself. The hybrid's U is a statement about means: a single
-# list often shows no U at all, because which items resemble each other matters as much as when
-# they came.
+# The hybrid network again, each trial by itself. Its U is a statement about means: a single list
+# may show it or not, since it also matters which items resemble each other.
 
 figure, axes = plt.subplots(1, 4, figsize=(11, 3), sharey=True)
 for trial, place in enumerate(axes):
