@@ -1,5 +1,6 @@
 """Sphinx: `sphinx-build -W docs docs/_build/html`; all that the site needs is in it, offline."""
 
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -112,6 +113,8 @@ def write_generated(app):
     """Pages that are made, not typed: exercises, and tables from the results of runs."""
     exercises.build(HERE / "exercises")
     tables.write(HERE / "generated")
+    printed = subprocess.check_output([sys.executable, HERE / "examples" / "mine.py"])
+    (HERE / "generated" / "mine.txt").write_bytes(printed)
 
 
 def setup(app):

@@ -29,7 +29,7 @@ and another one, for what is made of it::
     19. reproduce       the whole paper as a plan, and report, the page that comes of it
     20. sources         MNIST, and images of your own
     21. workers         many trials at once
-    22. exercises       what checks the exercises of the course
+    22. exercises       what checks the exercises of the course; questions: what they ask
 """
 
 from types import ModuleType as _ModuleType

@@ -354,7 +354,7 @@ def check_step(
 def check_steps(name: str, steps: Any) -> Sequence[Any]:
     """A schedule, with at least one presentation."""
     if not isinstance(steps, Sequence) or isinstance(steps, str) or not steps:
-        _expected(name, "be a name or list at least one item or Step", repr(steps))
+        _expected(name, "be a name, or a list of at least one item or Step", repr(steps))
     return steps
 
 

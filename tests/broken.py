@@ -362,9 +362,9 @@ BREAKS = [
     ("figures", "(SECOND if series.is_second else {})", "{}", "figures", "hollow"),
     ("figures", '{"metadata": {"Date": None}}', "{}", "figures", "same_bytes"),
     ("exercises", "if not _is_same(before, after):", "if False:", "exercises", "bad_behavior"),
-    ("exercises", "if not differs.any():", "if True:", "exercises", "typical_mistake"),
-    ("exercises", "is_close(wrong).all()", "False", "exercises", "hint_of_its_own"),
-    ("exercises", "if counts.pop(label):", "if counts.pop(label) < 0:", "exercises", "mistake"),
+    ("questions", "if not differs.any():", "if True:", "exercises", "typical_mistake"),
+    ("questions", "is_close(wrong).all()", "False", "exercises", "hint_of_its_own"),
+    ("questions", "if counts.pop(label):", "if counts.pop(label) < 0:", "exercises", "mistake"),
     ("exercises", "if result is None:", "if result is NotImplemented:", "exercises", "behavior"),
     (
         "exercises",

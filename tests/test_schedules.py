@@ -131,8 +131,8 @@ def test_positions_are_the_first_mean_and_last_place(data, n_items, n_more):
         ([0, Step(0, after=2)], r"`after` must lie in 0\.\.1; got 2 at step 1"),
         ([0, (0, 1, 2, 1, 0)], r"`schedule` must be a sequence of items or Steps; got .* at step"),
         ([()], r"`schedule` must be a sequence of items or Steps; got \(\) at step 0"),
-        ([], r"`schedule` must be a name or list at least one item or Step; got \[\]"),
-        (5, r"`schedule` must be a name or list at least one item or Step; got 5"),
+        ([], r"`schedule` must be a name, or a list of at least one item or Step; got \[\]"),
+        (5, r"`schedule` must be a name, or a list of at least one item or Step; got 5"),
         ("nonsense", r"`schedule` must be one of single-pass, repetition, .*; got 'nonsense'"),
     ],
 )

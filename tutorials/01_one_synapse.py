@@ -34,22 +34,21 @@ rng = np.random.default_rng(0)
 # Put five synapses at the same distance from home and ask how plastic each still is. A synapse of
 # flexibility f has lost most of its plasticity after about :math:`f/(1-f)`: its travel budget.
 
-x = np.linspace(0, 6, 601)
+x = np.linspace(0, 10, 1001)
 levels = (0.1, 0.3, 0.5, 0.7, 0.9)
 colors = plt.cm.viridis(np.linspace(0, 0.85, len(levels)))
 
-figure, axes = plt.subplots(figsize=(6.5, 3.8))
+figure, axes = plt.subplots(figsize=(7.5, 3.8))
 for f, color in zip(levels, colors, strict=True):
     plasticity = mp.measure_plasticity(np.full_like(x, f), x, steepness=1.0)
     axes.plot(x, plasticity, color=color, linewidth=2, label=f"f = {f}")
-    if f / (1 - f) < x[-1]:
-        axes.plot(f / (1 - f), 0, "v", color=color, markersize=9, clip_on=False)
+    axes.plot(f / (1 - f), 0, "v", color=color, markersize=9, clip_on=False)
 axes.set(
     xlabel="distance from birth, in units of 1/s",
     ylabel="plasticity",
     title="Plasticity falls with distance; triangles: the budget f/(1 - f)",
 )
-axes.legend()
+axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %%
@@ -67,7 +66,7 @@ mixture = [
     for here in far
 ]
 
-figure, axes = plt.subplots(figsize=(6.5, 3.8))
+figure, axes = plt.subplots(figsize=(8, 3.8))
 for f, color in zip(levels, colors, strict=True):
     plasticity = mp.measure_plasticity(np.full_like(far, f), far, steepness=1.0)
     axes.loglog(far, plasticity, color=color, label=f"f = {f}")
@@ -79,7 +78,7 @@ axes.set(
     ylim=(1e-4, 1.5),
     title="One flexibility freezes exponentially, the mixture as 1/x",
 )
-axes.legend(loc="lower left", ncols=2)
+axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %%
@@ -134,9 +133,9 @@ plt.show()
 # -------------------
 #
 # The paper does not refresh plasticity all the time, but **once per presentation**. A first
-# presentation then moves every synapse freely, by :math:`\kappa` in units of 1/s, and what is far
-# from home at its end is frozen at once. Repeat the same pull for twenty presentations of net
-# effort :math:`\kappa` each:
+# presentation then moves every synapse freely, by about :math:`\kappa` in units of 1/s, and what
+# is far from home at its end is frozen at once. Repeat the same pull for twenty presentations of
+# net effort :math:`\kappa` each:
 
 n_presentations = 20
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
@@ -156,9 +155,10 @@ figure.suptitle("Small kappa: most synapses drift. Large kappa: one presentation
 plt.show()
 
 # %%
-# On the left all but the stiffest go on drifting. On the right a synapse takes the first
-# presentation and nothing else, unless it is very flexible. That is how a first item can be kept,
-# while the most flexible synapses are left to learn what comes later.
+# On the left all but the stiffest go on drifting. On the right, where four curves lie on top of
+# each other, a synapse takes the first presentation and nothing else, unless it is very flexible.
+# That is how a first item can be kept, while the most flexible synapses are left to learn what
+# comes later.
 #
 # What to try
 # -----------

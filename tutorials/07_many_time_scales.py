@@ -35,7 +35,7 @@ names = ("hybrid", "one flexibility, f = 0.825")
 #
 # Hebb (1961) repeated a list among others and found that people learn it, slowly. Here the ten
 # items come nine times over. The single flexibility is the one with the best mean recall after
-# *one* pass of ten items, found on calibration seeds (``docs/settings.md``).
+# *one* pass of ten items, found on calibration seeds (:doc:`/settings`).
 
 n_items, passes = 10, 9
 settings = mp.Settings(

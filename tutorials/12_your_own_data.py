@@ -159,4 +159,4 @@ print(
 # References
 # ----------
 #
-# * ``docs/settings.md``: how the settings of the digits and of MNIST were found.
+# * :doc:`/settings`: how the settings of the digits and of MNIST were found.

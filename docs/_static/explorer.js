@@ -184,7 +184,7 @@
       setSlider(part("high"), map.levels.indexOf(state.high), String(state.high));
       const isDefault = state.kappa === map.calibrated_kappa;
       setSlider(part("kappa"), map.kappas.indexOf(state.kappa),
-        `${state.kappa}${isDefault ? " (default)" : ""}`);
+        `${state.kappa}${isDefault ? " (about the default)" : ""}`);
       setSlider(part("after"), state.after, `${state.after} of 10`);
       part("log").checked = state.log;
       drawPlasticity(part("plasticity"), state);

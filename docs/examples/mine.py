@@ -2,9 +2,10 @@
 
 import metaplastic_np as mp
 
-once = list(range(8))
-relearned = [*once, mp.Step(0, label=5), *4 * [0]]  # item 0 taught as 5, then mended four times
-settings = mp.Settings(n_items=8, trials=2, schedule=relearned)
+n = 8
+wrong = mp.Step(0, label=n - 1)  # item 0's images, taught as the last item
+schedule = [*range(n), wrong, *4 * [0]]  # the list, the lie, then item 0 as it is, four times
+settings = mp.Settings(n_items=n, trials=2, schedule=schedule)
 results = mp.run_experiment(mp.load_digits(), settings)
 for network, recall in zip(settings.networks, results.recall, strict=True):
-    print(f"{network:<13}", recall[:, 8:, 0].mean(axis=0).round(2))  # of item 0 from then on
+    print(f"{network:<13}", recall[:, n:, 0].mean(axis=0).round(2))  # of item 0, after the list on

@@ -152,10 +152,10 @@ def test_a_link_restores_the_state_and_the_state_becomes_a_link(page, site):
 @pytest.mark.parametrize(
     ("asked", "shown"),
     [
-        ("#low=0.31&high=9&kappa=13", ["0.3", "1", "14 (default)", "10 of 10"]),
-        ("#low=0.8&high=0.2", ["0.8", "0.8", "14 (default)", "10 of 10"]),
-        ("#low=x&kappa=NaN&after=-3&log=yes", ["0", "1", "14 (default)", "0 of 10"]),
-        ("#what-to-look-for", ["0", "1", "14 (default)", "10 of 10"]),
+        ("#low=0.31&high=9&kappa=13", ["0.3", "1", "14 (about the default)", "10 of 10"]),
+        ("#low=0.8&high=0.2", ["0.8", "0.8", "14 (about the default)", "10 of 10"]),
+        ("#low=x&kappa=NaN&after=-3&log=yes", ["0", "1", "14 (about the default)", "0 of 10"]),
+        ("#what-to-look-for", ["0", "1", "14 (about the default)", "10 of 10"]),
     ],
 )
 def test_a_link_off_the_grid_goes_to_the_nearest_place_on_it(page, site, seen, asked, shown):
