@@ -131,9 +131,8 @@ plt.show()
 
 for name, which in ends.items():
     costs = lost[:, which].mean(axis=1)
-    print(
-        f"{name}: no decile costs more than {costs.max():.2f} of recall (decile {deciles[costs.argmax()]})"
-    )
+    worst = deciles[costs.argmax()]
+    print(f"{name}: no decile costs more than {costs.max():.2f} of recall (decile {worst})")
 (first, *_), (named, *_) = tests[9]
 print(f"the first item: recall {intact[0]:.2f}, without decile 10 {first:.2f}")
 print(f"   its name for other items: {false_alarms[0]:.2f}, without decile 10 {named:.2f}")
