@@ -211,7 +211,8 @@ def _learn_synapse(gradients: NDArray[Any], f: float, refresh: str) -> NDArray[n
 def _spacing(rng: np.random.Generator) -> Exercise:
     for n_items in (2, 3, 5, 8):
         shown = yield f"n_items = {n_items}", {"n_items": n_items}
-        if not isinstance(shown, list) or not all(type(item) is int for item in shown):
+        is_list = isinstance(shown, list | tuple)
+        if not is_list or not all(isinstance(item, int | np.integer) for item in shown):
             yield f"got {shown!r}, expected a list of whole numbers, as a schedule is"
         sequence = np.array(shown)
         counts = Counter(sequence.tolist())

@@ -338,6 +338,12 @@ def test_a_derangement_that_is_drawn_well_passes_whatever_its_random_numbers_are
     assert check("ex11", sorted_keys)
 
 
+@pytest.mark.parametrize("kind", [list, tuple])
+@pytest.mark.parametrize("number", [int, np.int64])
+def test_a_schedule_of_any_kind_that_settings_take_passes(kind, number):
+    assert check("ex08", lambda n: kind(number(k) for k in 2 * [*range(n)]))
+
+
 def test_scipys_hypergeometric_passes_with_its_arguments_in_either_order():
     from scipy.stats import hypergeom
 
