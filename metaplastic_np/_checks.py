@@ -22,6 +22,7 @@ from ._errors import InputError
 
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 BACKENDS = ("auto", "numba", "numpy")
+PIECE = 1_000_000  # numbers looked at together
 
 
 def _expected(name: str, expected: str, seen: object, where: str = "") -> NoReturn:
@@ -178,11 +179,17 @@ def check_writable(name: str, array: NDArray[Any]) -> None:
         _expected(name, "be writable", "a read-only array")
 
 
+def is_finite(array: NDArray[Any]) -> bool:
+    """No NaN, no infinity; looked at piece by piece, since an answer for each takes memory."""
+    flat = array.reshape(-1)
+    pieces = range(0, flat.size, PIECE)
+    return all(np.isfinite(flat[start : start + PIECE]).all() for start in pieces)
+
+
 def check_finite(name: str, array: NDArray[Any]) -> NDArray[Any]:
     """No NaN, no infinity."""
-    bad = ~np.isfinite(array)
-    if bad.any():
-        index = _first_index(bad)
+    if not is_finite(array):
+        index = _first_index(~np.isfinite(array))
         _expected(name, "be finite", array[index], _where(index))
     return array
 

@@ -11,10 +11,10 @@ That refresh is itself a boundary signal; ``refresh="update"`` does without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 REFRESHES = ("presentation", "update")
-MOST_ON = 0.95  # share of inputs; above it, leaving out the others costs what it saves
+DENSE = 0.5  # share of images; an input that is on in fewer is cheaper as a list than in BLAS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,179 +129,132 @@ def learn_item(
         "labels", presentation.labels, n_rows=len(images), n_classes=network.layer_sizes[-1]
     )
     backend = _checks.check_backend(backend)
-    is_on = np.asarray(images.any(axis=0))
-    if is_on.any() and is_on.mean() < MOST_ON:
-        small = partial(learn_item, settings=settings, backend=backend)
-        return _learn_inputs_that_are_on(
-            small, network, metaplasticity, presentation, is_on, after_epoch
-        )
 
-    is_compiled = backend == "numba"
-    learn = _learn_numba if is_compiled else _learn_numpy
-    rate_into = _rate_into_numba if is_compiled else _rate_into_numpy
-
-    # Both bodies get the same arguments, fill the same arrays and return the updates they made.
-    rate, gradient = np.empty_like(parameters), np.empty_like(parameters)
+    start = _start_numba if backend == "numba" else _start_numpy
+    learn, gradient = start(network, metaplasticity, settings, images, labels)
     n_batches = -(-len(images) // settings.batch_size)
     epochs = presentation.order
     pieces = [epochs] if after_epoch is None else [epochs[i : i + 1] for i in range(len(epochs))]
     losses = np.empty(len(epochs) * n_batches)
     done = 0
-    rate_into(rate, network, metaplasticity, settings)
     for epoch, order in enumerate(pieces):
         planned = done + len(order) * n_batches
-        arguments = (network, metaplasticity, settings, images, labels, order, rate, gradient)
-        done += learn(*arguments, losses[done:planned])
+        done += learn(order, losses[done:planned])
         if done < planned:
             layer = _first_bad_layer(network, gradient)
             _errors.raise_non_finite_gradient(layer, done, presentation.number)
-        if not np.isfinite(parameters).all():
+        if not _checks.is_finite(parameters):
             _errors.raise_diverged("the weights", presentation.number)
         if after_epoch is not None:
             after_epoch(epoch)
     return losses
 
 
-def _learn_inputs_that_are_on(
-    learn: Callable[..., NDArray[np.float64]],
-    network: Network,
-    metaplasticity: Metaplasticity,
-    presentation: Presentation,
-    is_on: NDArray[np.bool_],
-    after_epoch: Callable[[int], None] | None,
-) -> NDArray[np.float64]:
-    """Learn without the inputs that are 0 in every image: their synapses get no gradient.
-
-    A third of a canvas of MNIST is never written on, and needs no arithmetic. Exact but for
-    the rounding of shorter sums.
-    """
-    n_in, n_out = network.layer_sizes[:2]
-    first = n_in * n_out  # weights of the first layer; all others stay as they are
-    rows = np.flatnonzero(is_on)
-
-    def narrow(vector: NDArray[Any]) -> NDArray[Any]:
-        weights = vector[:first].reshape(n_in, n_out)
-        return np.concatenate([weights[rows].ravel(), vector[first:]])
-
-    small = Network(
-        layer_sizes=(len(rows), *network.layer_sizes[1:]), parameters=narrow(network.parameters)
-    )
-    rule = Metaplasticity(
-        initial_weights=narrow(metaplasticity.initial_weights),
-        flexibility=narrow(metaplasticity.flexibility),
-        steepness=metaplasticity.steepness,
-    )
-
-    def write_back() -> None:
-        network.weights[0][rows] = small.weights[0]
-        network.parameters[first:] = small.parameters[small.weights[0].size :]
-
-    def test(epoch: int) -> None:
-        write_back()
-        cast("Callable[[int], None]", after_epoch)(epoch)
-
-    try:
-        return learn(
-            small,
-            rule,
-            replace(presentation, images=presentation.images[:, rows]),
-            after_epoch=None if after_epoch is None else test,
-        )
-    finally:
-        write_back()
+# The two bodies: each is told once what is shown, and gives back what learns some epochs of it,
+# fills in their losses and returns how many updates it made; and the gradient of the last one.
+_Body = tuple[Callable[[NDArray[np.intp], NDArray[np.float64]], int], NDArray[Any]]
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what is not finite is refused, in words
-def _learn_numpy(
+def _start_numpy(
     network: Network,
     metaplasticity: Metaplasticity,
     settings: LearningSettings,
     images: NDArray[Any],
     labels: NDArray[np.intp],
-    order: NDArray[np.intp],
-    rate: NDArray[Any],
-    gradient: NDArray[Any],
-    losses: NDArray[np.float64],
-) -> int:
+) -> _Body:
     """The readable body: for each batch a gradient, and a step of its own for each synapse."""
-    update = 0
-    for epoch in order:
-        for start in range(0, len(epoch), settings.batch_size):
-            rows = epoch[start : start + settings.batch_size]
-            losses[update], gradient[:] = loss_and_gradient(network, images[rows], labels[rows])
-            if not np.isfinite(gradient).all():
-                return update
-            if settings.refresh == "update":
-                _rate_into_numpy(rate, network, metaplasticity, settings)
-            sgd_step_inplace(network, gradient, learning_rate=rate)
-            update += 1
-    return update
+    rate, gradient = np.empty_like(network.parameters), np.empty_like(network.parameters)
+
+    def refresh() -> None:
+        plasticity = measure_plasticity(
+            metaplasticity.flexibility,
+            network.parameters - metaplasticity.initial_weights,
+            steepness=metaplasticity.steepness,
+        )
+        rate[:] = measure_synaptic_rate(plasticity, learning_rate=settings.learning_rate)
+
+    @np.errstate(over="ignore", invalid="ignore")  # what is not finite is refused, in words
+    def learn(order: NDArray[np.intp], losses: NDArray[np.float64]) -> int:
+        update = 0
+        for epoch in order:
+            for start in range(0, len(epoch), settings.batch_size):
+                rows = epoch[start : start + settings.batch_size]
+                losses[update], gradient[:] = loss_and_gradient(network, images[rows], labels[rows])
+                if not np.isfinite(gradient).all():
+                    return update
+                if settings.refresh == "update":
+                    refresh()
+                sgd_step_inplace(network, gradient, learning_rate=rate)
+                update += 1
+        return update
+
+    refresh()
+    return learn, gradient
 
 
-@np.errstate(all="ignore")  # interpreted, a kernel would warn where compiled it does not
-def _learn_numba(
+def _start_numba(
     network: Network,
     metaplasticity: Metaplasticity,
     settings: LearningSettings,
     images: NDArray[Any],
     labels: NDArray[np.intp],
-    order: NDArray[np.intp],
-    rate: NDArray[Any],
-    gradient: NDArray[Any],
-    losses: NDArray[np.float64],
-) -> int:
-    """The fast body: the same in one compiled call, without the GIL."""
-    from . import _kernels  # Numba takes a second to import
+) -> _Body:
+    """The fast body: the same in one compiled call, without the GIL.
 
-    dtype = network.parameters.dtype
-    return int(
-        _kernels.learn_epochs(
-            network.parameters,
-            np.array(network.layer_sizes, dtype=np.intp),
-            _read_only(images),
-            _read_only(labels),
-            _read_only(order),
-            settings.batch_size,
-            rate,
-            gradient,
-            metaplasticity.initial_weights,
-            metaplasticity.flexibility,
-            _checks.check_scalar("steepness", metaplasticity.steepness, dtype=dtype),
-            _checks.check_scalar("learning_rate", settings.learning_rate, dtype=dtype),
-            settings.refresh == "update",
-            losses,
-        )
-    )
+    While it runs, the rows of the first layer's weights are sorted: dense inputs first.
+    """
+    from . import _kernels, _products  # Numba takes a second to import
 
-
-def _rate_into_numpy(
-    rate: NDArray[Any], network: Network, metaplasticity: Metaplasticity, settings: LearningSettings
-) -> None:
-    """Learning rate times plasticity, for every parameter as it stands now."""
-    plasticity = measure_plasticity(
-        metaplasticity.flexibility,
-        network.parameters - metaplasticity.initial_weights,
-        steepness=metaplasticity.steepness,
-    )
-    rate[:] = measure_synaptic_rate(plasticity, learning_rate=settings.learning_rate)
-
-
-@np.errstate(all="ignore")
-def _rate_into_numba(
-    rate: NDArray[Any], network: Network, metaplasticity: Metaplasticity, settings: LearningSettings
-) -> None:
-    """The same, compiled."""
-    from . import _kernels
-
-    dtype = network.parameters.dtype
-    _kernels.synaptic_rate_into(
-        rate,
-        network.parameters,
+    parameters, weights = network.parameters, network.weights[0]
+    dtype, sizes = parameters.dtype, np.array(network.layer_sizes, dtype=np.intp)
+    rate, gradient = np.empty_like(parameters), np.empty_like(parameters)
+    rule = (
         metaplasticity.initial_weights,
         metaplasticity.flexibility,
         _checks.check_scalar("steepness", metaplasticity.steepness, dtype=dtype),
         _checks.check_scalar("learning_rate", settings.learning_rate, dtype=dtype),
     )
+    inputs, rows = _products.sort_inputs(
+        _read_only(images), _read_only(labels), settings.batch_size, DENSE
+    )
+    shape, work = _kernels.init_work(dtype, sizes, inputs, settings.batch_size)
+
+    def reorder(rows: NDArray[np.intp]) -> None:
+        for left in range(0, sizes[1], 64):  # a copy of some columns at a time
+            columns = weights[:, left : left + 64]
+            columns[:] = columns[rows]
+
+    @contextmanager
+    def sorted_rows() -> Iterator[None]:
+        reorder(rows)
+        try:
+            yield
+        finally:
+            reorder(np.argsort(rows))
+
+    @np.errstate(all="ignore")  # interpreted, a kernel would warn where compiled it does not
+    def learn(order: NDArray[np.intp], losses: NDArray[np.float64]) -> int:
+        with sorted_rows():
+            return int(
+                _kernels.learn_epochs(
+                    parameters,
+                    parameters.view(f"i{dtype.itemsize}"),
+                    rate,
+                    gradient,
+                    rule,
+                    settings.refresh == "update",
+                    shape,
+                    inputs,
+                    _read_only(order),
+                    settings.batch_size,
+                    work,
+                    losses,
+                )
+            )
+
+    with sorted_rows(), np.errstate(all="ignore"):
+        _kernels.synaptic_rate_into(rate, parameters, rule, inputs.order, sizes)
+    return learn, gradient
 
 
 def _first_bad_layer(network: Network, gradient: NDArray[Any]) -> int:

@@ -96,9 +96,9 @@ def _learn_schedule(
     dataset: Dataset, settings: Settings, trial: int, backend: str, state: Path | None
 ) -> dict[str, NDArray[Any]]:
     """One trial: every network learns every presentation, and all items are tested after each."""
-    draws = _draw_trial(dataset, settings, trial)
+    draws = draw_trial(dataset, settings, trial)
     schedule, items = draws.schedule, draws.items
-    presentations = _draw_presentations(draws, settings)
+    presentations = draw_presentations(draws, settings)
     learn = partial(_learn_and_test, items=items, settings=settings, backend=backend)
     followed = _choose_followed(draws.newborn) if settings.by_flexibility else slice(0, 0)
     rewound_to = {step.after for number, step in enumerate(schedule) if step.after != number}
@@ -112,7 +112,7 @@ def _learn_schedule(
     # Exactly one of the two is set.
     kappa = settings.kappa
     steepness = kappa / progress.rms if kappa else cast("float", settings.steepness)
-    rules = _init_rules(draws, settings, steepness)
+    rules = init_rules(draws, settings, steepness)
     networks = [
         Network(layer_sizes=draws.newborn.layer_sizes, parameters=parameters)
         for parameters in progress.parameters
@@ -159,7 +159,7 @@ def _learn_schedule(
     }
 
 
-def _draw_trial(dataset: Dataset, settings: Settings, trial: int) -> _Draws:
+def draw_trial(dataset: Dataset, settings: Settings, trial: int) -> _Draws:
     """Draw from the trial's own child of the seed, each kind of thing from a child of that."""
     seeds = np.random.SeedSequence(settings.seed, spawn_key=(trial,)).spawn(7)
     for_items, for_features, for_weights, for_flexibility, for_order, for_schedule, for_new = seeds
@@ -209,7 +209,7 @@ def _start(
     return progress, (twin.parameters, rows)
 
 
-def _init_rules(draws: _Draws, settings: Settings, steepness: float) -> list[Metaplasticity]:
+def init_rules(draws: _Draws, settings: Settings, steepness: float) -> list[Metaplasticity]:
     """Flexibility for every network, all from the same uniform numbers."""
     return [
         init_metaplasticity(
@@ -264,7 +264,7 @@ def _draw_scaled_items(
     return replace(items, **scaled)
 
 
-def _draw_presentations(draws: _Draws, settings: Settings) -> Iterator[Presentation]:
+def draw_presentations(draws: _Draws, settings: Settings) -> Iterator[Presentation]:
     """One presentation a step, drawn only when its turn comes, since images take memory."""
     rng = np.random.default_rng(draws.for_order)
     for number, step in enumerate(draws.schedule):

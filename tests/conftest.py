@@ -1,5 +1,6 @@
 """Options and fixtures of the whole suite."""
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ settings.register_profile(
 settings.load_profile("default")
 
 
+ROOT = Path(__file__).parents[1]
 IS_JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 
 
@@ -48,6 +50,10 @@ def pytest_report_header(config):
 def pytest_configure(config):
     if config.getoption("--without-numba"):
         sys.modules["numba"] = None
+    # Numba's cache does not see that a kernel's callee in another file has changed.
+    sources = [ROOT / "metaplastic_np" / f"{name}.py" for name in ("_kernels", "_products")]
+    version = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / f"numba-{version[:12]}")
     if IS_JIT_OFF:  # interpreted kernels are for small worlds: whole experiments take NumPy
         os.environ["METAPLASTIC_NP_BACKEND"] = "numpy"
 
