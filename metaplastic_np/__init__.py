@@ -29,13 +29,15 @@ and another one, for what is made of it::
     19. reproduce       the whole paper as a plan, and report, the page that comes of it
     20. sources         MNIST, and images of your own
     21. workers         many trials at once
-    22. exercises       what checks the exercises of the course; questions: what they ask
+    22. bench           how fast it is, beside rivals, which compute the same with other libraries
+    23. exercises       what checks the exercises of the course; questions: what they ask
 """
 
 from types import ModuleType as _ModuleType
 
 from . import exercises as exercises
 from ._errors import *
+from .bench import *
 from .claims import *
 from .datasets import *
 from .experiments import *

@@ -41,6 +41,13 @@ def raise_non_finite_gradient(layer: int, update: int, presentation: int | None)
     )
 
 
+def raise_not_the_same(program: str, other: str, what: str, difference: float) -> NoReturn:
+    """A comparison of times would be of different work."""
+    raise DivergenceError(
+        f"{program} and {other} did not learn the same: they differ by {difference:.1e} ({what})"
+    )
+
+
 def raise_diverged(what: str, presentation: int | None) -> NoReturn:
     """Finite gradients, but steps or sums too large for the dtype."""
     when = "" if presentation is None else f" after presentation {presentation + 1}"

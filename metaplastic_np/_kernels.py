@@ -374,7 +374,7 @@ def init_work(dtype, sizes, inputs, batch_size):
     rows = np.minimum(sizes[:-1], np.maximum(FEWEST_ROWS, BLOCK // sizes[1:]))
     n_sparse, tiles = inputs.order.size - inputs.n_dense, -(-most // TILE)
     work = Work(
-        blas=find_blas(dtype),
+        blas=find_blas("sgemm" if dtype == np.float32 else "dgemm"),
         units=np.empty(units_at[-1], dtype),
         d_units=np.empty(most * max(rows[1:], default=0), dtype),
         taken=np.empty(most * max(min(inputs.n_dense, PIECE // most), 1), dtype),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import _checks, _errors, commands
+from .bench import SECTIONS
 from .items import NON_TARGETS
 from .learning import REFRESHES
 from .reproduce import PRESETS
@@ -147,6 +148,17 @@ def _parser() -> argparse.ArgumentParser:
     fetch = actions.add_parser("fetch", help="download images (needs the extra 'mnist')")
     fetch.add_argument("name", choices=["mnist"], help="which")
     fetch.set_defaults(command=commands.fetch_data)
+
+    bench = chosen.add_parser(
+        "bench", help="measure the speed beside PyTorch, JAX and NumPy (the extra 'bench')"
+    )
+    bench.set_defaults(command=commands.bench)
+    bench.add_argument(
+        "--sections", default=",".join(SECTIONS), help="which comparisons (all: %(default)s)"
+    )
+    bench.add_argument("--repeats", type=int, default=5, help="rounds of each comparison (5)")
+    bench.add_argument("--trials", type=int, default=10, help="trials of the job (10)")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
 
     info = chosen.add_parser("info", help="show versions, CPU, BLAS and backend")
     info.set_defaults(command=commands.info)

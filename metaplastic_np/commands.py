@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from . import _checks, _errors
+from .bench import format_bench, run_bench, save_bench
 from .datasets import Dataset
 from .experiments import (
     Results,
@@ -437,4 +438,19 @@ def info(_: argparse.Namespace) -> int:
         facts["kernel cache"] = _kernels.cache_folder() or "none (set NUMBA_CACHE_DIR)"
     for name, value in facts.items():
         print(f"{name:<15} {', '.join(value) if isinstance(value, list) else value}")
+    return 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measure this package against other libraries: a table, and a file if asked for."""
+    sections = tuple(name.strip() for name in options.sections.split(","))
+    found = run_bench(
+        sections=sections,
+        repeats=options.repeats,
+        trials=options.trials,
+        say=lambda words: print(words, file=sys.stderr, flush=True),
+    )
+    print(format_bench(found))
+    if options.json is not None:
+        save_bench(options.json, found)
     return 0

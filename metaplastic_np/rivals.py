@@ -31,7 +31,7 @@ Array = NDArray[Any]
 class Program(NamedTuple):
     """What a rival can do."""
 
-    learn: Callable[[Presentation], None]
+    learn: Callable[[Presentation], Any]
     answer: Callable[[Array], Array]
     read: Callable[[], Array]
 

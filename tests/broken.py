@@ -121,7 +121,7 @@ BREAKS = [
         "-= rate[i] * gradient[i]",
         "-= (rate[i] * gradient[i]) * np.float32(1.0001)",
         "learning",
-        "plain_gradient_descent",
+        "scalar_loop",
     ),
     (
         "_kernels",

@@ -472,8 +472,9 @@ def test_however_inputs_are_sorted_and_cut_the_same_is_learned(dense, piece, mon
 
 
 @pytest.mark.numba
-def test_a_gradient_of_several_blocks_is_the_same_gradient():
-    world = make_sparse_world(layer_sizes=(300, 600, 300, 10), n_images=20)
+def test_a_gradient_of_several_blocks_is_the_same_gradient(monkeypatch):
+    monkeypatch.setattr(learning, "DENSE", 0.0)
+    world = make_sparse_world(layer_sizes=(400, 600, 300, 10), n_images=20)
     assert_numba_learns_what_numpy_learns(world)
 
 
