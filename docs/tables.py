@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+COLUMNS = (("share", ".0%"), ("ratio", ".2f"))
 MARKS = {"holds": "✓ holds", "fails": "✗ fails", "undecided": "? undecided"}
 
 
@@ -13,11 +14,40 @@ def write(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     found = {path.stem: json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")}
     tables = {"expected": make_expected(found.pop("expected-digits"))}
+    tables |= make_bench(found.pop("bench"))
     tables["verdicts"] = make_verdicts(found)
     tables["seconds"] = make_seconds(found)
     tables |= {name: make_table(run) for name, run in found.items()}
     for name, table in tables.items():
         (folder / f"{name}.md").write_text(table, "utf-8")
+
+
+def make_bench(found: dict[str, Any]) -> dict[str, str]:
+    """A table for each section that `bench` measured, and the machine that it ran on."""
+    machine = ", ".join(
+        f"{name} {' '.join(value) if isinstance(value, list) else value}"
+        for name, value in found["machine"].items()
+    )
+    tables = {"bench-machine": f"`{found['command']}` on: {machine}. Images: {found['images']}.\n"}
+    for section in ("presentation", "job", "start", "memory"):
+        lines, what = [], None
+        for row in found["rows"]:
+            if row["section"] != section:
+                continue
+            if row["what"] != what:
+                what = row["what"]
+                head = (
+                    "| "
+                    + what
+                    + " | median | range | share of product rate | times the best of ours |"
+                )
+                lines += ["", head, "|---|---|---|---|---|"]
+            low, middle, high = (f"{row[name]:.3g}" for name in ("lowest", "median", "highest"))
+            share, ratio = (f"{row[key]:{form}}" if key in row else "" for key, form in COLUMNS)
+            cells = [row["who"], f"{middle} {row['unit']}", f"{low} to {high}", share, ratio]
+            lines.append("| " + " | ".join(cells) + " |")
+        tables[f"bench-{section}"] = "\n".join(lines[1:]) + "\n"
+    return tables
 
 
 def make_command(run: dict[str, Any]) -> str:

@@ -170,8 +170,8 @@ def run_bench(
     _checks.check_count("trials", trials)
     programs, skipped = _find_programs()
     machine = describe_machine()
-    for program in programs:
-        machine[program] = version(MODULES[program] if program != PACKAGE else program)
+    others = [MODULES[program] for program in programs]
+    machine |= {module: version(module) for module in others if module not in machine}
     rows: list[dict[str, Any]] = []
     measure = {
         "presentation": lambda: _measure_presentations(programs, repeats, say),

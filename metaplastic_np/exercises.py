@@ -19,9 +19,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from . import _checks
-from .questions import QUESTIONS, Exercise
+from .questions import QUESTIONS, SMALL, Exercise
 
-__all__ = ["EXERCISES", "Feedback", "check"]
+__all__ = ["EXERCISES", "SMALL", "Feedback", "check"]
 
 EXERCISES: dict[str, str] = {name: title for name, (title, _) in QUESTIONS.items()}
 

@@ -30,7 +30,17 @@ MOST_CALLS, PRECISION = 12, 0.005  # ex05
 # ex06: on calibration seeds one label for all leaves 52 to 68 % after six presentations, a
 # derangement, which contradicts itself, 81 to 86 %: solution of tutorials/exercises/ex06.
 MOST_LIES, MOST_KEPT = 6, 0.7
-VICTIM = Settings(n_items=5, n_train_images=200, n_features=256, input_scale=16, hidden=(64, 64))
+# A world that learns twenty lists in seconds. Its steepness was balanced on calibration seeds, so
+# that the hybrid recalls the first and the last of five items alike.
+SMALL = Settings(
+    n_items=5,
+    seed=CALIBRATION_SEED,
+    n_train_images=200,
+    n_features=256,
+    input_scale=16.0,
+    hidden=(64, 64),
+    steepness=1700.0,
+)
 # ex11: chi square of uniform draws exceeds it once in 10^6 times (8 degrees of freedom).
 DRAWS, MOST_UNEVEN = 900, 43.0
 
@@ -158,7 +168,7 @@ def _match(rng: np.random.Generator) -> Exercise:
 
 
 def _poison(rng: np.random.Generator) -> Exercise:
-    n_items = VICTIM.n_items
+    n_items = SMALL.n_items
     steps = yield f"n_items = {n_items}", {"n_items": n_items}
     if not 1 <= len(steps) <= MOST_LIES:
         yield f"uses {len(steps)} presentations, expected 1 to {MOST_LIES}"
@@ -167,8 +177,7 @@ def _poison(rng: np.random.Generator) -> Exercise:
         if not is_plain or step.label in (None, step.item):
             yield f"step {number}, {step!r}, is no poison: an mp.Step of an item and a wrong label"
     learned = draw_repetition(n_items, rng)
-    rule: dict[str, Any] = {"networks": ("hybrid",), "steepness": 1700.0}
-    settings = replace(VICTIM, schedule=(*learned, *steps), seed=CALIBRATION_SEED, trials=4, **rule)
+    settings = replace(SMALL, schedule=(*learned, *steps), trials=4, networks=("hybrid",))
     recall = run_experiment(load_digits(), settings).recall[0].mean(axis=0)
     before, after = recall[len(learned)].mean(), recall[-1].mean()
     above = (recall[-1] > 1 / n_items).sum()

@@ -252,7 +252,7 @@ PROGRAMS = {
     "JAX": start_jax,
     "NumPy": start_numpy,
 }
-MODULES = {"metaplastic_np": "numba", "PyTorch": "torch", "JAX": "jax", "NumPy": "numpy"}
+MODULES = {"metaplastic_np": "metaplastic_np", "PyTorch": "torch", "JAX": "jax", "NumPy": "numpy"}
 
 
 def count_operations(layer_sizes: tuple[int, ...], n_on: int) -> int:

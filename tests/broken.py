@@ -372,6 +372,8 @@ BREAKS = [
     ("figures", '{"metadata": {"Date": None}}', "{}", "figures", "same_bytes"),
     ("exercises", "if not _is_same(before, after):", "if False:", "exercises", "bad_behavior"),
     ("questions", "if not differs.any():", "if True:", "exercises", "typical_mistake"),
+    ("claims", "REMEMBERED = 0.5", "REMEMBERED = 0.6", "claims", "more_than_half"),
+    ("claims", "REMEMBERED = 0.5", "REMEMBERED = 0.4", "claims", "more_than_half"),
     ("questions", "is_close(wrong).all()", "False", "exercises", "hint_of_its_own"),
     ("questions", "if counts.pop(label):", "if counts.pop(label) < 0:", "exercises", "mistake"),
     ("exercises", "if result is None:", "if result is NotImplemented:", "exercises", "behavior"),

@@ -202,6 +202,20 @@ def test_each_margin_alone_makes_its_claim_fail(claim, part):
 # --- what is compared ----------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("claim", "changed"),
+    [
+        ("C1", lambda recall: change(SERIAL, "conventional", -1, at(FADED, 10, recall))),
+        ("C2", lambda recall: change(SERIAL, "stable", -1, at(FADED[::-1], 1, recall))),
+        ("C7", lambda recall: change(POISON, "hybrid", 100, 0.7 * recall * EVEN)),  # of 0.7
+    ],
+)
+def test_remembered_means_more_than_half(claim, changed):
+    """Recall is planted within 0.01."""
+    assert mp.judge_claim(claim, planted(changed(0.55)))["verdict"] == "holds"
+    assert mp.judge_claim(claim, planted(changed(0.45)))["verdict"] == "fails"
+
+
 def test_networks_are_compared_trial_by_trial(evidence):
     """A small advantage in every trial holds, however much trials differ."""
     run = evidence["serial-position-30"]

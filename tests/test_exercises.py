@@ -472,7 +472,9 @@ def press_ctrl_c():
         _thread.interrupt_main,  # as on systems where waiting is not interrupted
         pytest.param(
             press_ctrl_c,
-            marks=pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no POSIX"),
+            marks=pytest.mark.skipif(
+                not hasattr(signal, "pthread_kill"), reason="Windows cannot send itself a signal"
+            ),
         ),
     ],
 )

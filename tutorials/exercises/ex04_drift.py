@@ -67,7 +67,7 @@ print(check("ex04", effort))
 # %%
 total, n_steps = 100.0, 10_000
 figure, axes = plt.subplots(figsize=(6, 3.8), layout="constrained")
-for flexibility in (0.3, 0.5, 0.8):
+for flexibility, marker in ((0.3, "o"), (0.5, "s"), (0.8, "^")):
     f, x, path = np.array([flexibility]), np.zeros(1), []
     for _ in range(n_steps):
         x = x + mp.measure_plasticity(f, x, steepness=1.0) * total / n_steps
@@ -76,8 +76,12 @@ for flexibility in (0.3, 0.5, 0.8):
     (line,) = axes.semilogx(spent, path, label=f"f = {flexibility}: simulated")
     reached = np.linspace(0.01, path[-1], 12)
     cost = [effort(here, flexibility) for here in reached]
-    axes.plot(cost, reached, "o", color=line.get_color(), markersize=4)
-axes.set(xlabel="effort t", ylabel="scaled displacement x", title="Dots: your law")
+    axes.plot(cost, reached, marker, color=line.get_color(), markersize=5, label="your law")
+axes.set(
+    xlabel="effort t",
+    ylabel="scaled displacement x",
+    title="A constant pull: simulated, and your law",
+)
 axes.legend()
 plt.show()
 

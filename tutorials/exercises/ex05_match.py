@@ -7,11 +7,13 @@
 # alike, with the best single $f$. You write the search that finds it. Run time: 10 s.
 
 # %%
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 
 import metaplastic_np as mp
-from metaplastic_np.exercises import check
+from metaplastic_np.exercises import SMALL, check
 
 # %% [markdown]
 # ## Predict first
@@ -71,17 +73,7 @@ dataset = mp.load_digits()
 
 def curve(network):
     """Serial position curve, the mean over 20 trials."""
-    settings = mp.Settings(
-        n_items=5,
-        trials=20,
-        seed=mp.CALIBRATION_SEED,
-        networks=(network,),
-        n_train_images=200,
-        n_features=256,
-        input_scale=16.0,
-        hidden=(64, 64),
-        steepness=1700.0,
-    )
+    settings = replace(SMALL, trials=20, networks=(network,))
     return mp.run_experiment(dataset, settings).recall[0, :, -1].mean(axis=0)
 
 

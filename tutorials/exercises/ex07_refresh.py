@@ -7,11 +7,13 @@
 # begins". You take it away. Run time: 6 s.
 
 # %%
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 
 import metaplastic_np as mp
-from metaplastic_np.exercises import check
+from metaplastic_np.exercises import SMALL, check
 
 # %% [markdown]
 # ## Predict first
@@ -82,27 +84,16 @@ runs = {
     "update, s = 17,000": ("update", 17_000.0),
 }
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-for name, (refresh, steepness) in runs.items():
+for style, (name, (refresh, steepness)) in zip(("o-", "s--", "^:"), runs.items(), strict=False):
     path = learn(pull, 0.6, steepness, 0.001, refresh).ravel()
-    left.plot(1 + np.arange(path.size), path, label=name)
-    settings = mp.Settings(
-        n_items=5,
-        trials=20,
-        seed=mp.CALIBRATION_SEED,
-        networks=("hybrid",),
-        n_train_images=200,
-        n_features=256,
-        input_scale=16.0,
-        hidden=(64, 64),
-        steepness=steepness,
-        refresh=refresh,
-    )
+    left.plot(1 + np.arange(path.size), path, style, markevery=0.1, label=name)
+    settings = replace(SMALL, trials=20, networks=("hybrid",), steepness=steepness, refresh=refresh)
     curve = mp.run_experiment(mp.load_digits(), settings).recall[0, :, -1].mean(axis=0)
-    right.plot(np.arange(1, 6), curve, "o-", label=name)
+    right.plot(np.arange(1, 6), curve, style, label=name)
     print(f"{name:24s} recall by position", *(f"{recall:.2f}" for recall in curve))
 left.set(xlabel="update, 20 a presentation", ylabel="displacement", title="One synapse, f = 0.6")
 left.set(yscale="log")
-right.axhline(mp.chance_recall(5), color="gray", linewidth=0.8)
+right.axhline(mp.chance_recall(5), color="gray", linewidth=0.8, label="chance")
 right.set(
     xlabel="serial position", ylabel="recall", xticks=range(1, 6), ylim=(0, 1), title="Network"
 )

@@ -7,13 +7,14 @@
 # matter most. Run time: 3 s.
 
 # %%
+from dataclasses import replace
 from math import comb
 
 import numpy as np
 from scipy.stats import hypergeom
 
 import metaplastic_np as mp
-from metaplastic_np.exercises import check
+from metaplastic_np.exercises import SMALL, check
 
 # %% [markdown]
 # ## Predict first
@@ -72,18 +73,7 @@ print(check("ex10", p_value))
 # than", test B is yours.
 
 # %%
-settings = mp.Settings(
-    n_items=5,
-    trials=3,
-    seed=mp.CALIBRATION_SEED,
-    networks=("conventional",),
-    n_train_images=200,
-    n_features=256,
-    input_scale=16.0,
-    hidden=(64, 64),
-    steepness=1700.0,
-    non_target="none",
-)
+settings = replace(SMALL, trials=3, networks=("conventional",), non_target="none")
 confusion = mp.run_experiment(mp.load_digits(), settings).confusion[0, :, -1]
 print("trial item answered hits    test A    test B")
 for trial, counts in enumerate(confusion):

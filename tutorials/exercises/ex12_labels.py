@@ -7,11 +7,13 @@
 # theirs nor the item's. You draw those labels, then ask what they do. Run time: 8 s.
 
 # %%
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 
 import metaplastic_np as mp
-from metaplastic_np.exercises import check
+from metaplastic_np.exercises import SMALL, check
 
 # %% [markdown]
 # ## Predict first
@@ -69,25 +71,17 @@ for shown in range(1, 5):
     print(f"{shown:4d}  ", np.bincount(draw_labels(50, 0, shown, 5, rng), minlength=5))
 
 figure, panels = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True, layout="constrained")
-for non_target in ("permuted", "none", "true"):
-    settings = mp.Settings(
-        n_items=5,
-        trials=20,
-        seed=mp.CALIBRATION_SEED,
-        networks=("conventional", "hybrid"),
-        n_train_images=200,
-        n_features=256,
-        input_scale=16.0,
-        hidden=(64, 64),
-        steepness=1700.0,
-        non_target=non_target,
-    )
+for non_target, style in {"permuted": "o-", "none": "s--", "true": "^:"}.items():
+    settings = replace(SMALL, trials=20, networks=("conventional", "hybrid"), non_target=non_target)
     curves = mp.run_experiment(mp.load_digits(), settings).recall[:, :, -1].mean(axis=1)
     for axes, network, curve in zip(panels, settings.networks, curves, strict=True):
-        axes.plot(np.arange(1, 6), curve, "o-", label=non_target)
+        axes.plot(np.arange(1, 6), curve, style, label=non_target)
         axes.set(title=network, xlabel="serial position", ylim=(0, 1.02))
         print(f"{non_target:9s} {network:13s} mean recall {curve.mean():.2f}")
+for axes in panels:
+    axes.axhline(mp.chance_recall(5), color="gray", linewidth=0.8, label="chance")
 panels[0].set_ylabel("recall")
+figure.suptitle("Recall after five items, by the labels of the non-targets")
 panels[0].legend(title="non-targets")
 plt.show()
 
