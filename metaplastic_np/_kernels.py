@@ -49,6 +49,7 @@ from ._products import (
 )
 
 BLOCK, FEWEST_ROWS = 131_072, 256  # numbers in a block of the gradient, unless its rows are fewer
+NOW, EVERY_UPDATE, LATER = range(3)  # when the synaptic rate is refreshed
 SAFE = 100  # a gradient bounded by 2^100 is not looked at; the largest float32 is 2^128
 
 
@@ -135,7 +136,7 @@ def _forward_first_layer(parameters, shape, inputs, batch, rows, work):
             (work.units, 0, stride),
             PLUS if first else PLAIN,
         )
-    weights, n_sparse = parameters[n_dense * n_out :], inputs.order.size - n_dense
+    weights, n_sparse = parameters[n_dense * n_out :], inputs.n_on - n_dense
     add_listed_product(work.units, stride, rows, inputs.lists, weights, n_sparse, n_out, work.tile)
 
 
@@ -292,7 +293,7 @@ def _mask_into(units, stride, n, width, d_units):
 @jit
 def _step_first_layer(shape, inputs, batch, rows, work, target):
     """G = X' D, and step: dense inputs by BLAS, block by block, and sparse ones by lists."""
-    n_dense, n_sparse = inputs.n_dense, inputs.order.size - inputs.n_dense
+    n_dense, n_sparse = inputs.n_dense, inputs.n_on - inputs.n_dense
     n, n_out, d_stride = batch.size, shape.sizes[1], shape.strides[1]
     piece = work.taken.size // work.labels.size
     most_rows = max(FEWEST_ROWS, BLOCK // n_out)
@@ -372,7 +373,7 @@ def init_work(dtype, sizes, inputs, batch_size):
     weights_at = np.concatenate([[0], np.cumsum((sizes[:-1] + 1) * sizes[1:])])
     units_at = np.concatenate([[0, 0], np.cumsum(most * strides[1:])])
     rows = np.minimum(sizes[:-1], np.maximum(FEWEST_ROWS, BLOCK // sizes[1:]))
-    n_sparse, tiles = inputs.order.size - inputs.n_dense, -(-most // TILE)
+    n_sparse, tiles = inputs.n_on - inputs.n_dense, -(-most // TILE)
     work = Work(
         blas=find_blas("sgemm" if dtype == np.float32 else "dgemm"),
         units=np.empty(units_at[-1], dtype),
@@ -393,31 +394,54 @@ def init_work(dtype, sizes, inputs, batch_size):
 
 
 @jit
+def _reorder_rows_inplace(parameters, n_out, source):
+    """Row i of the first layer's weights becomes what row source[i] was: cycle after cycle."""
+    is_done = np.zeros(source.size, np.bool_)
+    for begin in range(source.size):
+        here = begin
+        while not is_done[here]:
+            is_done[here] = True
+            there = source[here]
+            if not is_done[there]:
+                one = parameters[here * n_out : (here + 1) * n_out]
+                other = parameters[there * n_out : (there + 1) * n_out]
+                for j in range(n_out):
+                    one[j], other[j] = other[j], one[j]
+            here = there
+
+
+@jit
 def learn_epochs(
-    parameters,
-    as_integers,
-    rate,
-    gradient,
-    rule,
-    refresh_every_update,
-    shape,
-    inputs,
-    order,
-    batch_size,
-    work,
-    losses,
-):
+    parameters, as_integers, rate, gradient, rule, refresh, shape, inputs, order, batch_size, work,
+    losses
+):  # fmt: skip
     """Gradient descent over the rows of `order`, one epoch each: w -= rate * gradient.
 
-    The rows of the first layer's weights, and rates, stand in the order of the inputs; rows beyond
-    are left alone. `as_integers` is another view of the parameters, see :func:`exponent`. `rate`
-    is the synaptic rate; if `refresh_every_update` it is made again by the `rule` before each
-    update. `losses` takes one loss an update. Returns how many updates were made: fewer than asked
-    if a gradient was not finite; that update moved nothing, and `gradient`, else unused, has it.
+    `as_integers` is another view of the parameters, see :func:`exponent`. `rate`, the synaptic
+    rate, is made by the `rule` if `refresh` says so. `losses` takes one loss an update. Returns how
+    many updates were made: fewer than asked if a gradient was not finite; that update moved
+    nothing, and `gradient`, else unused, has it, with the first layer in the order of the inputs.
     """
+    # In one call with all that follows, so that no Ctrl-C comes between.
+    _reorder_rows_inplace(parameters, shape.sizes[1], inputs.order)
+    if refresh == NOW:
+        synaptic_rate_into(rate, parameters, rule, inputs.order[: inputs.n_on], shape.sizes)
+    target = parameters, as_integers, rate, gradient
+    done = _learn_sorted(target, rule, refresh, shape, inputs, order, batch_size, work, losses)
+    _reorder_rows_inplace(parameters, shape.sizes[1], inputs.back)
+    return done
+
+
+@jit
+def _learn_sorted(target, rule, refresh, shape, inputs, order, batch_size, work, losses):
+    """The same, while the first layer's weights, and rates, stand in the order of the inputs.
+
+    Rows of inputs that are never on are left alone.
+    """
+    parameters, as_integers, rate, gradient = target
     n, n_layers = order.shape[1], shape.sizes.size - 1
     positions = np.arange(work.labels.size)
-    moving = inputs.order.size * shape.sizes[1]  # weights of the first layer; the rest stand still
+    moving = inputs.n_on * shape.sizes[1]  # weights of the first layer; the rest stand still
     still = shape.sizes[0] * shape.sizes[1]
     is_careful = False
 
@@ -431,7 +455,10 @@ def learn_epochs(
             if inputs.is_much:
                 rows, used = positions[: batch.size], 0
                 for i in range(batch.size):
-                    image, sparse = inputs.images[batch[i]], inputs.order[inputs.n_dense :]
+                    image, sparse = (
+                        inputs.images[batch[i]],
+                        inputs.order[inputs.n_dense : inputs.n_on],
+                    )
                     used = list_into(inputs.lists, i, used, image, sparse)
             # Once careful, careful to the end: what is not bounded now may be NaN later.
             is_careful = is_careful or not _is_bounded(
@@ -440,19 +467,19 @@ def learn_epochs(
 
             _forward_first_layer(parameters, shape, inputs, batch, rows, work)
             losses[update] = _forward_and_loss(parameters, shape, batch.size, work)
-            if refresh_every_update:
-                synaptic_rate_into(rate, parameters, rule, inputs.order, shape.sizes)
+            if refresh == EVERY_UPDATE:
+                synaptic_rate_into(rate, parameters, rule, inputs.order[: inputs.n_on], shape.sizes)
 
-            target = parameters, rate, gradient, is_careful
+            moved = parameters, rate, gradient, is_careful
             for layer in range(n_layers - 1, -1, -1):
                 n_out, end = shape.sizes[layer + 1], shape.weights_at[layer + 1]
                 d_units, sums = work.units[shape.units_at[layer + 1] :], work.sums[:n_out]
                 _sum_rows_into(sums, d_units, batch.size, shape.strides[layer + 1])
                 if layer > 0:
-                    _step_hidden_layer(layer, parameters, shape, batch.size, work, target)
+                    _step_hidden_layer(layer, parameters, shape, batch.size, work, moved)
                 else:
-                    _step_first_layer(shape, inputs, batch, rows, work, target)
-                _use(sums, n_out, 1, n_out, target, end - n_out, n_out)
+                    _step_first_layer(shape, inputs, batch, rows, work, moved)
+                _use(sums, n_out, 1, n_out, moved, end - n_out, n_out)
             if is_careful:
                 for i in range(moving, still):
                     gradient[i] = 0

@@ -1,8 +1,7 @@
 """Products with a batch of images, for the kernels: BLAS for dense numbers, lists for sparse ones.
 
-BLAS multiplies at nearly the speed of the processor, zeros too. Most images are mostly 0, and a
-number that is listed costs about 1.6 times what it costs in BLAS (that is measured, with the rest,
-in docs/performance.md), so below half of them on, lists win.
+BLAS multiplies at nearly the speed of the processor, zeros too. A number that is listed costs more
+than in BLAS, but not twice as much, and most images are mostly 0.
 
 **Lists** hold a matrix's numbers that are not 0, row by row, and cut into tiles of 128 columns:
 the list of a row times a matrix W adds up the rows of W that it names. 64 columns of 128 rows of W
@@ -349,8 +348,10 @@ class Inputs(NamedTuple):
 
     images: Any
     labels: Any
-    order: Any  # of the inputs that are on: the dense ones, then the sparse ones
+    order: Any  # of the inputs: dense ones, sparse ones, those that are never on
+    back: Any  # the order that undoes it
     n_dense: Any
+    n_on: Any  # dense and sparse ones
     lists: Lists  # of the sparse ones: of all images, or space for those of a batch
     is_much: Any  # which of the two
     exponent: Any  # of the largest number in the images
@@ -374,28 +375,26 @@ def exponent(values):
 
 
 @jit
-def count_on_into(n_on, images):
+def count_on_into(counts, images):
     """In how many images each input is not 0."""
     for row in range(images.shape[0]):
         image = images[row]
         for i in range(image.size):
-            n_on[i] += image[i] != 0
+            counts[i] += image[i] != 0
 
 
 def sort_inputs(images, labels, batch_size, dense):
     """Dense inputs are on in at least a share `dense` of the images, then sparse ones, then dark.
 
-    Returns what a presentation shows, and the order in which the rows of the first layer's weights
-    are to stand. Sparse inputs are listed once for all images, unless that takes much memory.
+    Sparse inputs are listed once for all images, unless that takes much memory.
     """
-    n_on, n_images = np.zeros(images.shape[1], np.intp), len(images)
-    count_on_into(n_on, images)
-    is_dense = n_on >= max(dense * n_images, 1)
-    order = np.argsort(np.where(is_dense, 0, np.where(n_on > 0, 1, 2)), kind="stable")
-    n_dense = np.count_nonzero(is_dense)
-    on = order[: np.count_nonzero(n_on)]
-    most, sparse = min(batch_size, n_images), on[n_dense:]
-    size = n_on[sparse].sum()
+    counts, n_images = np.zeros(images.shape[1], np.intp), len(images)
+    count_on_into(counts, images)
+    is_dense = counts >= max(dense * n_images, 1)
+    order = np.argsort(np.where(is_dense, 0, np.where(counts > 0, 1, 2)), kind="stable")
+    n_dense, n_on = np.count_nonzero(is_dense), np.count_nonzero(counts)
+    most, sparse = min(batch_size, n_images), order[n_dense:n_on]
+    size = counts[sparse].sum()
     is_much = size > PIECE
     lists = Lists(
         np.empty((most if is_much else n_images, -(-sparse.size // TILE) + 1), np.intp),
@@ -405,4 +404,5 @@ def sort_inputs(images, labels, batch_size, dense):
     if not is_much:
         list_all_into(lists, images, sparse)
     largest = exponent(images.ravel().view(f"i{images.itemsize}"))
-    return Inputs(images, labels, on, n_dense, lists, is_much, largest), order
+    back = np.argsort(order)
+    return Inputs(images, labels, order, back, n_dense, n_on, lists, is_much, largest)

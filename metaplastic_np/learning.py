@@ -11,8 +11,7 @@ That refresh is itself a boundary signal; ``refresh="update"`` does without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -199,13 +198,10 @@ def _start_numba(
     images: NDArray[Any],
     labels: NDArray[np.intp],
 ) -> _Body:
-    """The fast body: the same in one compiled call, without the GIL.
-
-    While it runs, the rows of the first layer's weights are sorted: dense inputs first.
-    """
+    """The fast body: the same in one compiled call, without the GIL."""
     from . import _kernels, _products  # Numba takes a second to import
 
-    parameters, weights = network.parameters, network.weights[0]
+    parameters = network.parameters
     dtype, sizes = parameters.dtype, np.array(network.layer_sizes, dtype=np.intp)
     rate, gradient = np.empty_like(parameters), np.empty_like(parameters)
     rule = (
@@ -214,46 +210,34 @@ def _start_numba(
         _checks.check_scalar("steepness", metaplasticity.steepness, dtype=dtype),
         _checks.check_scalar("learning_rate", settings.learning_rate, dtype=dtype),
     )
-    inputs, rows = _products.sort_inputs(
+    inputs = _products.sort_inputs(
         _read_only(images), _read_only(labels), settings.batch_size, DENSE
     )
     shape, work = _kernels.init_work(dtype, sizes, inputs, settings.batch_size)
-
-    def reorder(rows: NDArray[np.intp]) -> None:
-        for left in range(0, sizes[1], 64):  # a copy of some columns at a time
-            columns = weights[:, left : left + 64]
-            columns[:] = columns[rows]
-
-    @contextmanager
-    def sorted_rows() -> Iterator[None]:
-        reorder(rows)
-        try:
-            yield
-        finally:
-            reorder(np.argsort(rows))
+    refresh = _kernels.NOW if settings.refresh == "presentation" else _kernels.EVERY_UPDATE
 
     @np.errstate(all="ignore")  # interpreted, a kernel would warn where compiled it does not
     def learn(order: NDArray[np.intp], losses: NDArray[np.float64]) -> int:
-        with sorted_rows():
-            return int(
-                _kernels.learn_epochs(
-                    parameters,
-                    parameters.view(f"i{dtype.itemsize}"),
-                    rate,
-                    gradient,
-                    rule,
-                    settings.refresh == "update",
-                    shape,
-                    inputs,
-                    _read_only(order),
-                    settings.batch_size,
-                    work,
-                    losses,
-                )
-            )
+        nonlocal refresh
+        now = refresh
+        if refresh == _kernels.NOW:  # once, however many calls there are
+            refresh = _kernels.LATER
+        done = _kernels.learn_epochs(
+            parameters,
+            parameters.view(f"i{dtype.itemsize}"),
+            rate,
+            gradient,
+            rule,
+            now,
+            shape,
+            inputs,
+            _read_only(order),
+            settings.batch_size,
+            work,
+            losses,
+        )
+        return int(done)
 
-    with sorted_rows(), np.errstate(all="ignore"):
-        _kernels.synaptic_rate_into(rate, parameters, rule, inputs.order, sizes)
     return learn, gradient
 
 

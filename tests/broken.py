@@ -138,9 +138,10 @@ BREAKS = [
     ("_products", "i // TILE)", "0)", "learning", "sorted_and_cut"),
     ("_products", "fadd(product, total,", "fadd(product, product,", "learning", "sorted_and_cut"),
     ("_products", ">> fraction) - bias + 1", ">> fraction) - bias", "learning", "exponent_bounds"),
-    ("learning", "reorder(np.argsort(rows))", "reorder(rows)", "learning", "put_back"),
+    ("_kernels", "inputs.back)", "inputs.order)", "learning", "sorted_and_cut"),
+    ("learning", "refresh = _kernels.LATER", "pass", "learning", "every_epoch_changes_no_bit"),
     ("_kernels", "if not _all_finite(gradient):", "if False:", "learning", "not_finite"),
-    ("_kernels", "if refresh_every_update:", "if False:", "learning", "numba"),
+    ("_kernels", "if refresh == EVERY_UPDATE:", "if False:", "learning", "numba"),
     ("_kernels", "if row[unit] > zero else zero", "", "learning", "scalar_loop"),
     ("_kernels", "row[unit] /= count", "pass", "learning", "scalar_loop"),
     (
