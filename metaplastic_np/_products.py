@@ -215,19 +215,28 @@ def _compiled_product(blas, sizes, a, b, c, form):
     return call
 
 
-@lru_cache
 def find_blas(name):
-    """The address of Fortran's "sgemm" or "dgemm": NumPy's, or SciPy's.
+    """The address of Fortran's "sgemm" or "dgemm": NumPy's on one thread, else SciPy's.
 
-    The wheels of both bring an OpenBLAS; NumPy's is often newer, and then up to a tenth faster. Its
-    whole numbers have 64 bits and SciPy's 32; :func:`_call_blas` fits both.
+    The wheels of both bring an OpenBLAS. NumPy's is newer and faster, but while lists are made its
+    other threads fall asleep, and take longer to wake up than a small product takes.
     """
-    for library in threadpool_info():
-        with suppress(AttributeError, OSError):
-            if library["user_api"] == "blas" and "numpy" in library["filepath"]:
-                routine = getattr(CDLL(library["filepath"]), f"scipy_{name}_64_")
-                return cast(routine, c_void_p).value
+    library = _find_numpys_blas()
+    if library is not None and library.scipy_openblas_get_num_threads64_() == 1:
+        return cast(getattr(library, f"scipy_{name}_64_"), c_void_p).value
     return get_cython_function_address("scipy.linalg.cython_blas", name)
+
+
+@lru_cache
+def _find_numpys_blas():
+    """The library in NumPy's wheel, or None. Its whole numbers have 64 bits: see `_call_blas`."""
+    for library in threadpool_info():
+        if library["user_api"] == "blas" and "numpy" in library["filepath"]:
+            with suppress(AttributeError, OSError):
+                found = CDLL(library["filepath"])
+                _ = found.scipy_sgemm_64_, found.scipy_openblas_get_num_threads64_
+                return found
+    return None
 
 
 # --- dense numbers -------------------------------------------------------------------

@@ -115,8 +115,8 @@ def test_a_table_and_a_file_of_what_was_measured(monkeypatch, capsys, tmp_path):
     ("arguments", "words"),
     [
         (["--sections", "speed"], "`sections` must be one of"),
-        (["--repeats", "0"], "`repeats` must be a whole number >= 1"),
-        (["--trials", "0"], "`trials` must be a whole number >= 1"),
+        (["--repeats", "0"], "`repeats` must be a whole number, at least 1"),
+        (["--trials", "0"], "`trials` must be a whole number, at least 1"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_a_line(arguments, words, capsys):
