@@ -14,7 +14,8 @@ def write(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     found = {path.stem: json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")}
     tables = {"expected": make_expected(found.pop("expected-digits"))}
-    tables |= make_bench(found.pop("bench"))
+    for name in [name for name in found if name.startswith("bench")]:
+        tables |= make_bench(found.pop(name))
     tables["verdicts"] = make_verdicts(found)
     tables["seconds"] = make_seconds(found)
     tables |= {name: make_table(run) for name, run in found.items()}
@@ -28,9 +29,9 @@ def make_bench(found: dict[str, Any]) -> dict[str, str]:
         f"{name} {' '.join(value) if isinstance(value, list) else value}"
         for name, value in found["machine"].items()
     )
-    tables = {"bench-machine": f"`{found['command']}` on: {machine}. Images: {found['images']}.\n"}
-    for section in ("presentation", "job", "start", "memory"):
-        lines, what = [], None
+    tables = {"bench-machine": f"{machine}.\n"}
+    for section in {row["section"] for row in found["rows"]}:
+        lines, what = ["", f"`{found['command']}`"], None
         for row in found["rows"]:
             if row["section"] != section:
                 continue

@@ -206,7 +206,7 @@ def print_memory(program: str) -> None:
     del items
     if program == PACKAGE:  # kernels are libraries too
         learn_first(program)
-    before = _read_memory("VmRSS")
+    before = read_memory("VmRSS")
     network = init_network((9216, 4096, 4096, 10), rng=rng)
     rule = init_metaplasticity(network, "hybrid", steepness=STEEPNESS, rng=rng)
     synapses = network.parameters.size
@@ -214,10 +214,10 @@ def print_memory(program: str) -> None:
     del network, rule
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     run.learn(shown)
-    print((_read_memory("VmHWM") - before) / 4 / synapses)
+    print((read_memory("VmHWM") - before) / 4 / synapses)
 
 
-def _read_memory(name: str) -> int:
+def read_memory(name: str) -> int:
     """Bytes, from the system's own accounts."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{name}:"):
