@@ -46,7 +46,7 @@ from .contest import (
     time_product,
 )
 from .datasets import load_digits
-from .machine import describe_machine
+from .machine import describe_machine, measure_bandwidth
 from .rivals import MODULES, count_operations
 from .settings import Settings
 from .storage import write_atomic
@@ -174,6 +174,7 @@ def run_bench(
     machine = describe_machine()
     others = [MODULES[program] for program in programs]
     machine |= {module: version(module) for module in others if module not in machine}
+    machine["memory"] = f"{measure_bandwidth() / 1e9:.0f} GB copied a second"
     rows: list[dict[str, Any]] = []
     measure = {
         "presentation": lambda: _measure_presentations(programs, repeats, say),

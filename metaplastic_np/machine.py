@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["describe_machine", "measure_speed"]
+__all__ = ["describe_machine", "measure_bandwidth", "measure_speed"]
 
 
 def describe_machine() -> dict[str, Any]:
@@ -76,6 +76,35 @@ def measure_speed(*, size: int = 2048, repeats: int = 5) -> float:
         matrix @ matrix
         times.append(time.perf_counter() - started)
     return 2 * size**3 / sorted(times[1:])[repeats // 2]
+
+
+def measure_bandwidth(*, size: int = 50_000_000, repeats: int = 5) -> float:
+    """Bytes a second, read and written, of copying an array that no cache can hold.
+
+    Parameters
+    ----------
+    size : int
+        Numbers of four bytes.
+    repeats : int
+        The median counts.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> measure_bandwidth(size=1000, repeats=1) > 1e6
+    True
+    """
+    source = np.ones(size, np.float32)
+    target = np.empty_like(source)
+    times = []
+    for _ in range(repeats + 1):  # the first one gets the memory
+        started = time.perf_counter()
+        np.copyto(target, source)
+        times.append(time.perf_counter() - started)
+    return 2 * source.nbytes / sorted(times[1:])[repeats // 2]
 
 
 def _version(package: str) -> str | None:

@@ -29,18 +29,6 @@ TRIALS = (1, 2, 4, 8)
 INPUTS, IMAGES, EPOCHS, REPEATS = 1024, 1024, 5, 3
 
 
-def measure_copy(size=50_000_000):
-    """Bytes a second, read and written, of a large copy."""
-    source = np.ones(size, np.float32)
-    target = np.empty_like(source)
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        np.copyto(target, source)
-        times.append(time.perf_counter() - started)
-    return 2 * source.nbytes / sorted(times)[2]
-
-
 def time_epoch(width, batch):
     """Seconds for one of five epochs of 1,024 images, all of whose inputs are on."""
     rng = np.random.default_rng(0)
@@ -93,7 +81,7 @@ def print_peak(width):
 
 def measure():
     """Everything that the figure shows."""
-    rate, copy = mp.measure_speed(), measure_copy()
+    rate, copy = mp.measure_speed(), mp.measure_bandwidth()
     found = {"machine": mp.describe_machine(), "rate": rate, "copy": copy, "panels": {}}
     panels = found["panels"]
     panels["width of two hidden layers (batch 256)"] = {
