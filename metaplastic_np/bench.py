@@ -1,12 +1,12 @@
 """How fast is it? The same learning by this package and by others, in turn, in one run.
 
-Every program (:mod:`metaplastic_np.rivals`) lives in worker processes of its own, so that no
+Every program, see ``rivals.py``, lives in worker processes of its own, so that no
 library's waiting threads disturb another. Before any clock runs, all must have learned the same
 weights. Then they take turns, A B C A B C, and a median is given with its range.
 
 A time says little by itself, so every round also measures the **product rate** of each library on
 this machine, 2048 x 2048 matrices of float32 with the same threads and processes. What learning
-*must* multiply (see :func:`~metaplastic_np.rivals.count_operations`), divided by the time it took,
+*must* multiply, ``count_operations`` there, divided by the time it took,
 is given as a **share** of that rate.
 """
 

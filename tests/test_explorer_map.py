@@ -13,8 +13,8 @@ import metaplastic_np as mp
 FOLDER = Path(__file__).parents[1] / "docs" / "explorer"
 # Recall is a share of 100 test images. In float32 another BLAS, or the other backend, rounds sums
 # differently; along a list of 200 updates the rounding grows until images near a boundary get
-# another answer. Between our two backends that is 0.014 a recall of this trial in the mean, and 0.03
-# at most in the list's first half; for half or twice the kappa it is 0.05, and 0.17 or more.
+# another answer. Between our two backends that is 0.014 a recall of this trial in the mean, and at
+# most 0.03 in the list's first half; for half or twice the kappa it is 0.05, and 0.17 or more.
 ROUNDING, MEAN_ROUNDING = 0.1, 0.03
 HALF_A_THOUSANDTH = 0.0005 + 1e-9
 
