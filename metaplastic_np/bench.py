@@ -1,13 +1,13 @@
 """How fast is it? The same learning by this package and by others, in turn, in one run.
 
-Every program, see ``rivals.py``, lives in worker processes of its own, so that no
-library's waiting threads disturb another. Before any clock runs, all must have learned the same
-weights. Then they take turns, A B C A B C, and a median is given with its range.
+Every program, see ``rivals.py``, lives in worker processes of its own, so that no library's waiting
+threads disturb another. Before any clock runs, all must have learned the same weights. Then they
+take turns, A B C A B C, and a median is given with its range.
 
 A time says little by itself, so every round also measures the **product rate** of each library on
 this machine, 2048 x 2048 matrices of float32 with the same threads and processes. What learning
-*must* multiply, ``count_operations`` there, divided by the time it took,
-is given as a **share** of that rate.
+*must* multiply, ``count_operations`` there, divided by the time it took, is given as a **share** of
+that rate.
 """
 
 from __future__ import annotations
