@@ -214,16 +214,17 @@ def _bit_length(number):
 def _is_bounded(parameters, shape, input_exponent, n):
     """Whether the largest number of each layer leaves no room for an overflow anywhere.
 
+    A unit is at most the largest input, times the width and the largest weight of each layer before
+    it. A gradient is at most such a unit, times softmax - onehot, which is at most 1, times width
+    and weight of each layer after it, times the images: no layer counts twice. In powers of 2;
     `parameters` as whole numbers, see :func:`exponent`.
     """
-    forward = max(input_exponent, 0)
-    backward = 1  # softmax - onehot lies in [-1, 1]
+    bound = max(input_exponent, 0) + 1 + _bit_length(n)
     for layer in range(shape.sizes.size - 1):
-        n_in, n_out = shape.sizes[layer], shape.sizes[layer + 1]
+        width = max(shape.sizes[layer] + 1, shape.sizes[layer + 1])
         weights = exponent(parameters[shape.weights_at[layer] : shape.weights_at[layer + 1]])
-        forward += max(weights + _bit_length(n_in + 1), 0)
-        backward += max(weights + _bit_length(n_out), 0)
-    return forward + backward + _bit_length(n) < SAFE
+        bound += max(weights + _bit_length(width), 0)
+    return bound < SAFE
 
 
 @jit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -70,12 +71,7 @@ def measure_speed(*, size: int = 2048, repeats: int = 5) -> float:
     True
     """
     matrix = np.ones((size, size), np.float32)
-    times = []
-    for _ in range(repeats + 1):  # the first one wakes the threads
-        started = time.perf_counter()
-        matrix @ matrix
-        times.append(time.perf_counter() - started)
-    return 2 * size**3 / sorted(times[1:])[repeats // 2]
+    return 2 * size**3 / _time(lambda: matrix @ matrix, repeats)
 
 
 def measure_bandwidth(*, size: int = 50_000_000, repeats: int = 5) -> float:
@@ -99,12 +95,17 @@ def measure_bandwidth(*, size: int = 50_000_000, repeats: int = 5) -> float:
     """
     source = np.ones(size, np.float32)
     target = np.empty_like(source)
+    return 2 * source.nbytes / _time(lambda: np.copyto(target, source), repeats)
+
+
+def _time(act: Callable[[], Any], repeats: int) -> float:
+    """Median seconds; the first time wakes threads and gets memory, and does not count."""
     times = []
-    for _ in range(repeats + 1):  # the first one gets the memory
+    for _ in range(repeats + 1):
         started = time.perf_counter()
-        np.copyto(target, source)
+        act()
         times.append(time.perf_counter() - started)
-    return 2 * source.nbytes / sorted(times[1:])[repeats // 2]
+    return sorted(times[1:])[repeats // 2]
 
 
 def _version(package: str) -> str | None:

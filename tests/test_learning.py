@@ -525,6 +525,18 @@ def test_a_gradient_that_is_not_finite_is_refused_before_any_weight_moves(backen
     assert world.network.parameters.tobytes() == before
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_inputs_are_refused_too(backend, dtype):
+    """Weights are small; three of the largest floats add up to no float."""
+    world = make_world(0, layer_sizes=(3, 2), dtype=dtype, kind="conventional")
+    world.network.weights[0][:] = 1
+    world.presentations[0].images[:] = np.finfo(dtype).max
+    before = world.network.parameters.tobytes()
+    with pytest.raises(DivergenceError, match="gradient of layer 1 is not finite at update 1 "):
+        learn(world, backend)
+    assert world.network.parameters.tobytes() == before
+
+
 def test_finite_gradients_whose_steps_overflow_are_divergence_too(backend):
     world = make_world(0, dtype=np.float32, kind="conventional", learning_rate=1e38, epochs=1)
     world.presentations[0].images[:] *= 100
