@@ -110,7 +110,7 @@ class _Workers:
         return sum(2 * LARGEST**3 / seconds for seconds in times)
 
     def time_job(self, settings: Settings) -> tuple[float, list[Any]]:
-        """Seconds for all trials, and what they found, trial after trial."""
+        """Seconds for all trials, and what they found."""
         shares = [
             list(range(first, settings.trials, len(self.pools))) for first in range(len(self.pools))
         ]
@@ -121,12 +121,7 @@ class _Workers:
         ]
         found = [future.result() for future in futures]
         seconds = time.perf_counter() - started
-        by_trial = dict(
-            pair
-            for share, each in zip(shares, found, strict=True)
-            for pair in zip(share, each, strict=True)
-        )
-        return seconds, [by_trial[trial] for trial in range(settings.trials)]
+        return seconds, [trial for share in found for trial in share]
 
 
 # --- sections ------------------------------------------------------------------------
@@ -168,6 +163,8 @@ def run_bench(
     >>> found["rows"]
     []
     """
+    for section in sections:
+        _checks.check_choice("sections", section, SECTIONS)
     _checks.check_count("repeats", repeats)
     _checks.check_count("trials", trials)
     programs, skipped = _find_programs()
@@ -183,7 +180,7 @@ def run_bench(
         "memory": lambda: _measure_memory(programs, say),
     }
     for section in sections:
-        rows += measure[_checks.check_choice("sections", section, SECTIONS)]()
+        rows += measure[section]()
     return {
         "schema": 1,
         "command": f"metaplastic-np bench --sections {','.join(sections)} --repeats {repeats} "
@@ -227,8 +224,6 @@ def _check_same_weights(everyone: list[_Workers], hidden: tuple[int, ...], batch
         expected = None
         for workers in everyone:
             program = workers.arrangement.program
-            if expected is not None and program == PACKAGE:
-                continue
             moved = workers.call(learn_afresh, program, hidden, batch, dtype, images)[0]
             if expected is None:
                 expected = moved
@@ -302,10 +297,11 @@ def _measure_job(
                         workers.arrangement.program, PACKAGE, "recall", abs(recall - expected)
                     )
     draws = draw_trial(load_digits(), settings, 0)
-    n_on = int(next(draw_presentations(draws, settings)).images.any(axis=0).sum())
-    shown = 5 * 1004 * 10 * 3 * trials
-    tested = 100 * 10 * 11 * 3 * trials
-    sizes = draws.newborn.layer_sizes
+    first = next(draw_presentations(draws, settings))
+    n_on, sizes = int(first.images.any(axis=0).sum()), draws.newborn.layer_sizes
+    networks = trials * len(settings.networks)
+    shown = networks * len(draws.schedule) * first.order.size
+    tested = networks * (len(draws.schedule) + 1) * settings.n_items * settings.n_test_images
     recall_operations = 2 * sum(a * b for a, b in pairwise((n_on, *sizes[1:])))
     operations = count_operations(sizes, n_on) * shown + recall_operations * tested
     return _compare("job", what, seconds, rates, operations)

@@ -444,6 +444,8 @@ def info(_: argparse.Namespace) -> int:
 def bench(options: argparse.Namespace) -> int:
     """Measure this package against other libraries: a table, and a file if asked for."""
     sections = tuple(name.strip() for name in options.sections.split(","))
+    if options.json is not None:
+        _errors.check_output_folder(options.json.parent)
     found = run_bench(
         sections=sections,
         repeats=options.repeats,

@@ -114,7 +114,7 @@ def test_a_table_and_a_file_of_what_was_measured(monkeypatch, capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--sections", "speed"], "`sections` must be one of"),
+        (["--sections", "presentation,speed"], "`sections` must be one of"),
         (["--repeats", "0"], "`repeats` must be a whole number, at least 1"),
         (["--trials", "0"], "`trials` must be a whole number, at least 1"),
     ],
