@@ -34,7 +34,9 @@ import numpy as np
 from . import _checks, _errors
 from .contest import (
     LARGEST,
+    MEMORY_SIZES,
     PACKAGE,
+    PAPER_BATCH,
     SEED,
     STEEPNESS,
     enter,
@@ -371,7 +373,8 @@ def _measure_memory(programs: list[str], say: Callable[[str], None]) -> list[dic
         say("memory: this system does not tell the peak of a process from a moment on")
         return []
     code = "import sys; from metaplastic_np import contest; contest.print_memory(sys.argv[1])"
-    what = "peak memory of learning, 9216-4096-4096-10, batch 1024: floats a synapse"
+    sizes = "-".join(map(str, MEMORY_SIZES))
+    what = f"peak memory of learning, {sizes}, batch {PAPER_BATCH}: floats a synapse"
     rows = []
     for program in programs:
         say(f"memory: {program}")

@@ -31,6 +31,7 @@ PACKAGE = "metaplastic_np"
 SEED = 10_000
 STEEPNESS = 8_000.0
 PAPER_BATCH = 1024
+MEMORY_SIZES = (9216, 4096, 4096, 10)  # of the network whose memory is measured
 LARGEST = 2048  # of the matrices that measure a product rate
 
 _here: dict[str, Any] = {}
@@ -201,16 +202,17 @@ def print_memory(program: str) -> None:
     importlib.import_module(MODULES[program])
     rng = np.random.default_rng(SEED)
     items = draw_items(load_digits(), n_items=10, n_train_images=2000, n_test_images=1, rng=rng)
-    items = freeze_features(items, n_features=9216, rng=rng)
+    items = freeze_features(items, n_features=MEMORY_SIZES[0], rng=rng)
     shown = draw_presentation(items, 0, epochs=1, rng=rng)
     del items
     if program == PACKAGE:  # kernels are libraries too
         learn_first(program)
     before = read_memory("VmRSS")
-    network = init_network((9216, 4096, 4096, 10), rng=rng)
+    network = init_network(MEMORY_SIZES, rng=rng)
     rule = init_metaplasticity(network, "hybrid", steepness=STEEPNESS, rng=rng)
     synapses = network.parameters.size
-    run = PROGRAMS[program](network, rule, LearningSettings(learning_rate=1e-4, batch_size=1024))
+    how = LearningSettings(learning_rate=1e-4, batch_size=PAPER_BATCH)
+    run = PROGRAMS[program](network, rule, how)
     del network, rule
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     run.learn(shown)

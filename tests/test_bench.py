@@ -1,6 +1,11 @@
 """The comparison with other libraries: the same work, honestly counted."""
 
 import json
+import subprocess
+import sys
+from concurrent.futures import Executor, Future
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -109,6 +114,101 @@ def test_a_table_and_a_file_of_what_was_measured(monkeypatch, capsys, tmp_path):
         assert row["lowest"] <= row["median"] <= row["highest"]
         assert 0 < row["share"] < 5
         assert row["ratio"] >= 1
+
+
+class Here(Executor):
+    """Instead of a worker process: calls at once, in this one."""
+
+    def __init__(self, *_, **__):
+        pass
+
+    def submit(self, function, /, *arguments):
+        future = Future()
+        future.set_result(function(*arguments))
+        return future
+
+
+@pytest.fixture
+def small_job(monkeypatch):
+    """The job with small trials, and in this process; two cores."""
+    small = {"n_items": 4, "n_train_images": 60, "n_test_images": 20, "n_features": 64}
+    monkeypatch.setattr(bench, "Settings", partial(mp.Settings, **small, hidden=(16,)))
+    monkeypatch.setattr(bench, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(bench.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(contest, "LARGEST", 64)
+    monkeypatch.setattr(contest, "_here", {})
+
+
+@pytest.mark.usefixtures("small_job")
+def test_the_job_is_timed_for_every_arrangement_over_the_same_work():
+    said = []
+    rows = bench._measure_job(["metaplastic_np", "NumPy"], 2, 3, said.append)
+    assert [row["who"] for row in rows] == [
+        "metaplastic_np, 1 thread",
+        "metaplastic_np, 2 processes of 1 thread",
+        "NumPy, 2 threads",
+        "NumPy, 2 processes of 1 thread",
+    ]
+    assert len(said) == 1 + 2 * len(rows)
+    assert min(row["ratio"] for row in rows if row["who"].startswith("meta")) == 1
+    work = {round(row["share"] * row["product_rate"] * row["median"]) for row in rows}
+    assert len(work) == 1
+    # 3 trials x 3 networks x 4 presentations of 120 images, an epoch at least.
+    assert work.pop() > 3 * 3 * 4 * 120 * rivals.count_operations((64, 16, 4), 60)
+
+
+@pytest.mark.usefixtures("small_job")
+def test_a_job_that_remembers_something_else_is_refused(monkeypatch):
+    def run_trials(program, settings, trials):
+        found = contest.run_trials(program, settings, trials)
+        return found if program == "metaplastic_np" else [np.zeros_like(each) for each in found]
+
+    monkeypatch.setattr(bench, "run_trials", run_trials)
+    with pytest.raises(mp.DivergenceError, match=r"NumPy and metaplastic_np .*recall"):
+        bench._measure_job(["metaplastic_np", "NumPy"], 1, 1, print)
+
+
+def test_starting_is_timed_with_an_empty_kernel_cache_and_a_filled_one(monkeypatch):
+    started = []
+    monkeypatch.setattr(bench.subprocess, "run", lambda *given, **how: started.append((given, how)))
+    rows = bench._measure_start(["metaplastic_np", "NumPy"], 2, lambda _: None)
+    assert [row["who"] for row in rows][2:] == [
+        "metaplastic_np, kernel cache empty",
+        "metaplastic_np, kernel cache filled",
+    ]
+    experiments = [how for (command,), how in started if "serial-position" in command]
+    folders = [how["env"]["NUMBA_CACHE_DIR"] for how in experiments]
+    assert folders[0] == folders[1] != folders[2] == folders[3]
+    assert not any(Path(folder).exists() for folder in folders)
+    firsts = [command[-1] for (command,), _ in started if "-c" in command]
+    assert firsts == ["metaplastic_np", "NumPy"] * 2
+
+
+def test_a_new_process_can_learn_a_first_presentation():
+    code = "import sys; from metaplastic_np import contest; contest.learn_first(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, "NumPy"], check=True)
+
+
+has_peak = pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="only Linux tells a peak from a moment on"
+)
+
+
+@has_peak
+def test_memory_is_that_of_learning(monkeypatch, capsys):
+    monkeypatch.setattr(contest, "MEMORY_SIZES", (2048, 512, 512, 10))
+    contest.print_memory("NumPy")
+    # Weights, birth, flexibility, rates and gradients are 5; the images were there before.
+    assert 4 < float(capsys.readouterr().out) < 12
+
+
+@has_peak
+def test_memory_is_a_row_for_each_program(monkeypatch):
+    answer = SimpleNamespace(stdout="4.2\n")
+    monkeypatch.setattr(bench.subprocess, "run", lambda *_, **__: answer)
+    (row,) = bench._measure_memory(["NumPy"], lambda _: None)
+    assert (row["who"], row["median"], row["unit"]) == ("NumPy", 4.2, "floats")
+    assert "9216-4096-4096-10, batch 1024" in row["what"]
 
 
 @pytest.mark.parametrize(
