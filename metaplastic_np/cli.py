@@ -174,7 +174,12 @@ def _running_options() -> _Parser:
         help="images: " + ", ".join(DATASETS) + ", or an npz file of your own (digits)",
     )
     parent.add_argument("--seed", type=int, default=0, help="seed of all draws (0)")
-    parent.add_argument("--jobs", type=int, default=1, help="worker processes (1)")
+    parent.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        help="worker processes; 1: none, but a thread for each network (1)",
+    )
     parent.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler's workers instead")
     parent.add_argument(
         "--out", type=Path, default=Path("results"), help="folder for the results (results)"

@@ -24,7 +24,7 @@ from .trials import (
     state_path,
     write_trial,
 )
-from .workers import one_blas_thread, run_jobs
+from .workers import count_threads, one_blas_thread, run_jobs
 
 __all__ = [
     "CALIBRATION_SEED",
@@ -116,7 +116,8 @@ def run_experiment(
     settings : Settings
     backend : {"auto", "numba", "numpy"}
     executor : concurrent.futures.Executor, optional
-        Where trials run, for instance :func:`open_pool`'s; default: one after the other, here.
+        Where trials run, for instance :func:`open_pool`'s; default: one after the other, here,
+        with a thread for each network as far as there are cores.
     checkpoint : path, optional
         A folder: each finished trial is written to it at once, and trials found in it are not
         run again. A trial that takes long keeps its state there, too.
@@ -202,6 +203,7 @@ def run_experiments(
     backend = _checks.check_backend(backend)
     finished: dict[str, dict[int, Any]] = {}
     missing = []
+    threads = count_threads() if executor is None else 1
     for name, settings in runs.items():
         check_items(dataset, settings)
         folder = None if checkpoints is None else checkpoints[name]
@@ -213,14 +215,14 @@ def run_experiments(
         for trial in range(settings.trials):
             if trial not in finished[name]:
                 state = None if folder is None else state_path(folder, trial)
-                missing.append((work, name, (dataset, settings, trial, backend, state)))
+                missing.append((work, name, (dataset, settings, trial, backend, state, threads)))
     # The longest first, so that no worker is left alone with one at the end.
     missing.sort(key=lambda job: -job[0])
     names = [name for _, name, _ in missing]
     # Here too, for an executor of threads: a thread starts with the limit of its process.
     with one_blas_thread():
         jobs = run_jobs(run_trial, [arguments for *_, arguments in missing], executor)
-        for index, (_, settings, trial, _, state), (arrays, facts) in jobs:
+        for index, (_, settings, trial, _, state, _), (arrays, facts) in jobs:
             name = names[index]
             header = {**describe_run(dataset, settings), **facts}
             if state is not None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -77,23 +79,45 @@ class _Progress:
 
 
 def run_trial(
-    dataset: Dataset, settings: Settings, trial: int, backend: str, state: Path | None = None
+    dataset: Dataset,
+    settings: Settings,
+    trial: int,
+    backend: str,
+    state: Path | None = None,
+    threads: int = 1,
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """One trial: its arrays by name, and where and how long it ran.
 
-    A trial that takes long keeps what it has learned so far in the file `state`.
+    A trial that takes long keeps what it has learned so far in the file `state`. With several
+    threads, networks learn at once: each alone, so the bits are the same.
     """
     started = time.perf_counter()
     backend = _checks.check_backend(backend)  # loads the BLAS that is then limited to one thread
     with one_blas_thread():
-        arrays = _learn_schedule(dataset, settings, trial, backend, state)
+        with _open_threads(threads) as each:
+            arrays = _learn_schedule(dataset, settings, trial, backend, state, each)
         machine = describe_machine()
     seconds = round(time.perf_counter() - started, 3)
     return arrays, {"backend": backend, "machine": machine, "seconds": seconds}
 
 
+@contextmanager
+def _open_threads(threads: int) -> Iterator[Callable[..., Any]]:
+    """What calls a function for each of something: in threads, or as Python's `map` does."""
+    if threads == 1:
+        yield map
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield pool.map
+
+
 def _learn_schedule(
-    dataset: Dataset, settings: Settings, trial: int, backend: str, state: Path | None
+    dataset: Dataset,
+    settings: Settings,
+    trial: int,
+    backend: str,
+    state: Path | None,
+    each: Callable[..., Any],
 ) -> dict[str, NDArray[Any]]:
     """One trial: every network learns every presentation, and all items are tested after each."""
     draws = draw_trial(dataset, settings, trial)
@@ -126,14 +150,12 @@ def _learn_schedule(
         if after != number:
             for network, parameters in zip(networks, progress.kept[after], strict=True):
                 network.parameters[:] = parameters
-        for index, (network, rule) in enumerate(zip(networks, rules, strict=True)):
-            # Born alike, networks part only when plasticities do: learn the first one once.
-            if shared and settings.refresh == "presentation" and _is_plastic_at_birth(rule):
-                network.parameters[:], rows = shared
-            else:
-                rows = learn(network, rule, presentation)
+        # Born alike, networks part only when plasticities do: learn the first one once.
+        is_shared = shared is not None and settings.refresh == "presentation"
+        present = partial(_present, presentation, learn, shared if is_shared else None)
+        for index, rows in enumerate(each(present, networks, rules)):
             progress.confusion[index].extend(rows)
-            new = _test_new(network, items, is_shown=shown >= len(items))
+            new = _test_new(networks[index], items, is_shown=shown >= len(items))
             progress.new_confusion[index].append(new)
         shared = None
         progress.done = number + 1
@@ -157,6 +179,20 @@ def _learn_schedule(
         "displacement_by_flexibility": moved,
         "displacement_share": share,
     }
+
+
+def _present(
+    presentation: Presentation,
+    learn: Callable[..., list[NDArray[np.int64]]],
+    shared: tuple[NDArray[Any], list[NDArray[np.int64]]] | None,
+    network: Network,
+    rule: Metaplasticity,
+) -> list[NDArray[np.int64]]:
+    """What a network learned of a presentation, or what its conventional twin did."""
+    if shared is None or not _is_plastic_at_birth(rule):
+        return learn(network, rule, presentation)
+    network.parameters[:], rows = shared
+    return rows
 
 
 def draw_trial(dataset: Dataset, settings: Settings, trial: int) -> _Draws:

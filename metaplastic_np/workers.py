@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import signal
 import sys
@@ -220,6 +221,11 @@ def _get(queue: SimpleQueue[Any], executor: Executor) -> Any:
             seen = time.monotonic()
         elif time.monotonic() - seen > NO_WORKER_SECONDS:
             _errors.raise_dead_worker(TimeoutError("the cluster has no worker left"))
+
+
+def count_threads() -> int:
+    """Threads worth starting: as many as cores, or 1 where there are none, as in a browser."""
+    return 1 if sys.platform == "emscripten" else os.cpu_count() or 1
 
 
 class _BlasLimit:

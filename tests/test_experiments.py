@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -112,6 +113,25 @@ def test_same_seed_same_bits_for_any_number_of_workers(digits, backend, jobs):
     with mp.open_pool(jobs) as executor:
         there = mp.run_experiment(digits, SMALL, backend=backend, executor=executor)
     assert same_bits(here, there)
+
+
+def test_networks_that_learn_at_once_in_threads_learn_the_same_bits(digits, backend, monkeypatch):
+    def run(threads):
+        workers_seen.clear()
+        monkeypatch.setattr(experiments, "count_threads", lambda: threads)
+        return mp.run_experiment(digits, SMALL, backend=backend), set(workers_seen)
+
+    def note(*arguments, **options):
+        workers_seen.append(threading.current_thread())
+        return learn_item(*arguments, **options)
+
+    workers_seen, learn_item = [], trials.learn_item
+    monkeypatch.setattr(trials, "learn_item", note)
+    one, alone = run(1)
+    at_once, together = run(3)
+    assert alone == {threading.current_thread()}
+    assert len(together) > 1
+    assert same_bits(one, at_once)
 
 
 def test_any_executor_will_do(digits, results):
