@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # Compilation and slow machines are no failures: no test has a deadline, in any profile.
 settings.register_profile(
@@ -15,6 +15,14 @@ settings.register_profile(
     derandomize=True,
     max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+# For tests/mutants.py: a few examples, the same every time, and no search for the smallest.
+settings.register_profile(
+    "laws",
+    settings.get_profile("default"),
+    max_examples=10,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
 )
 settings.load_profile("default")
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -74,9 +75,32 @@ def by_cause(cause):
     return np.array(curves)
 
 
+@cache
+def unchanged():
+    return {name: make_run(rows, **OPTIONS.get(name, {})) for name, rows in plant().items()}
+
+
 def planted(changes=None):
     """Evidence for which every claim is true, with changes {run: {network: {row: curve}}}."""
-    rows = {
+    rows, evidence = plant(), dict(unchanged())
+    for run, networks in (changes or {}).items():
+        for network, curves in networks.items():
+            rows[run][network] = {**rows[run][network], **curves}
+        evidence[run] = make_run(rows[run], **OPTIONS.get(run, {}))
+    return evidence
+
+
+OPTIONS = {
+    "serial-position-30": {"n_items": 30},
+    "data-poisoning": {"schedule": "poisoning-once"},
+    "hebb-repetition": {"schedule": "repetition"},
+    "learning-frequency": {"schedule": "frequency"},
+}
+
+
+def plant():
+    """Curves for which every claim is true: {run: {network: {row: curve}}}."""
+    return {
         "serial-position": {
             "conventional": {-1: FADED},
             "stable": {-1: FADED[::-1]},
@@ -99,16 +123,6 @@ def planted(changes=None):
         "biased-flexibility": {"biased-up": {-1: TILTED}, "biased-down": {-1: TILTED[::-1]}},
         "non-target-true": {"conventional": {-1: 0.8 * EVEN}, "hybrid": {-1: EVEN}},
     }
-    for run, networks in (changes or {}).items():
-        for network, curves in networks.items():
-            rows[run][network] = {**rows[run][network], **curves}
-    options = {
-        "serial-position-30": {"n_items": 30},
-        "data-poisoning": {"schedule": "poisoning-once"},
-        "hebb-repetition": {"schedule": "repetition"},
-        "learning-frequency": {"schedule": "frequency"},
-    }
-    return {name: make_run(rows[name], **options.get(name, {})) for name in rows}
 
 
 @pytest.fixture(scope="module")

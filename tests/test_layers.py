@@ -52,6 +52,11 @@ def test_relu_backward_equals_finite_differences(seed, n):
     assert found < TOLERANCE
 
 
+def test_relu_passes_nothing_back_where_it_is_not_above_0():
+    _, cache = relu_forward(np.array([-1.0, 0.0, 1.0]))
+    np.testing.assert_array_equal(relu_backward(np.ones(3), cache), [0, 0, 1])
+
+
 @given(SEEDS, st.integers(1, 6), st.integers(2, 6), st.floats(0.1, 30))
 def test_softmax_cross_entropy_backward_equals_finite_differences(seed, n, n_classes, scale):
     rng = np.random.default_rng(seed)

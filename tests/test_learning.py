@@ -324,6 +324,17 @@ def test_measuring_after_every_epoch_changes_no_bit(backend, data):
 # --- one algorithm, two bodies and an oracle -----------------------------------------
 
 
+@pytest.mark.numba
+@pytest.mark.parametrize("body", ["numpy", "numba"])
+def test_the_body_that_is_asked_for_is_the_one_that_learns(body, monkeypatch):
+    def refuse(*_):
+        pytest.fail("the other body was started")
+
+    other = {"numpy": "_start_numba", "numba": "_start_numpy"}[body]
+    monkeypatch.setattr(learning, other, refuse)
+    assert learn(make_world(0), body).size
+
+
 @given(world=worlds(presentations=2))
 @settings(max_examples=25)
 def test_both_bodies_equal_a_scalar_loop(backend, world):
@@ -437,13 +448,39 @@ def test_the_same_world_learned_twice_gives_the_same_bits(backend, seed, dtype):
 # --- what makes the compiled body fast changes nothing -------------------------------
 
 
-def make_sparse_world(seed=0, *, layer_sizes=(300, 70, 10), n_images=150, image_scale=1.0):
+@pytest.fixture
+def scale(monkeypatch):
+    """A tile's rows and columns in units of 16 and 8: 8, or 1 where kernels are interpreted.
+
+    Compiled kernels have the sizes that they were compiled with.
+    """
+    from numba import config
+
+    from metaplastic_np import _kernels, _products
+
+    if not config.DISABLE_JIT:
+        return 8
+
+    for module in _kernels, _products:
+        monkeypatch.setattr(module, "TILE", 16)
+        monkeypatch.setattr(module, "WIDTH", 8)
+    monkeypatch.setattr(_kernels, "FEWEST_ROWS", 32)
+    monkeypatch.setattr(_kernels, "BLOCK", 2048)
+    return 1
+
+
+def make_sparse_world(scale, *, hidden=(9,), n_images=19, image_scale=1.0):
     """Inputs of every kind: dense ones, sparse ones and dark ones, in more than one tile."""
+    layer_sizes = (scale * 38, *(scale * size for size in hidden), 10)
     world = make_world(
-        seed, layer_sizes=layer_sizes, n_images=n_images, batch_size=140, learning_rate=0.05
+        0,
+        layer_sizes=layer_sizes,
+        n_images=scale * n_images,
+        batch_size=scale * 17,
+        learning_rate=0.05,
     )
     (shown,) = world.presentations
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     share = rng.random(layer_sizes[0])
     share[::7] = 0
     images = image_scale * shown.images * (rng.random(shown.images.shape) < share)
@@ -463,26 +500,26 @@ def assert_numba_learns_what_numpy_learns(world):
 
 @pytest.mark.numba
 @pytest.mark.parametrize("dense", [0.0, learning.DENSE, 2.0], ids=["BLAS", "both", "lists"])
-@pytest.mark.parametrize("piece", [1, 700, 524_288], ids=["each", "some", "all"])
-def test_however_inputs_are_sorted_and_cut_the_same_is_learned(dense, piece, monkeypatch):
+@pytest.mark.parametrize("piece", [1, 87, 65_536], ids=["each", "some", "all"])
+def test_however_inputs_are_sorted_and_cut_the_same_is_learned(dense, piece, scale, monkeypatch):
     from metaplastic_np import _kernels, _products
 
     monkeypatch.setattr(learning, "DENSE", dense)
-    monkeypatch.setattr(_kernels, "PIECE", piece)  # of dense inputs
-    monkeypatch.setattr(_products, "PIECE", piece)  # of lists
-    assert_numba_learns_what_numpy_learns(make_sparse_world())
+    monkeypatch.setattr(_kernels, "PIECE", scale * piece)  # of dense inputs
+    monkeypatch.setattr(_products, "PIECE", scale * piece)  # of lists
+    assert_numba_learns_what_numpy_learns(make_sparse_world(scale))
 
 
 @pytest.mark.numba
-def test_a_gradient_of_several_blocks_is_the_same_gradient(monkeypatch):
+def test_a_gradient_of_several_blocks_is_the_same_gradient(scale, monkeypatch):
     monkeypatch.setattr(learning, "DENSE", 0.0)
-    world = make_sparse_world(layer_sizes=(400, 600, 300, 10), n_images=20)
+    world = make_sparse_world(scale, hidden=(75, 38), n_images=3)
     assert_numba_learns_what_numpy_learns(world)
 
 
 @pytest.mark.numba
-def test_where_no_bound_is_low_enough_the_whole_gradient_is_looked_at():
-    world = make_sparse_world(image_scale=2.0**90)
+def test_where_no_bound_is_low_enough_the_whole_gradient_is_looked_at(scale):
+    world = make_sparse_world(scale, image_scale=2.0**90)
     world.settings = replace(world.settings, learning_rate=1e-30)
     assert_numba_learns_what_numpy_learns(world)
 
@@ -652,10 +689,11 @@ def test_networks_of_a_trial_share_their_uniform_numbers():
     assert (drawn["hybrid"] <= drawn["biased-up"]).all()
 
 
-def test_the_smallest_uniform_number_is_not_drawn_as_rigid():
+@pytest.mark.parametrize("uniform", [0.0, 1 - 2.0**-53])
+def test_the_smallest_and_largest_uniform_numbers_are_not_drawn_as_rigid(uniform):
     class Extreme(np.random.Generator):
         def random(self, size=None):
-            return np.full(size, 1 - 2.0**-53)
+            return np.full(size, uniform)
 
     rng = Extreme(np.random.PCG64(0))
     for kind in ("hybrid", "biased-up", "biased-down"):
@@ -676,6 +714,21 @@ def test_a_copied_network_is_independent():
     twin = copy_network(world.network)
     twin.parameters[:] = 0
     assert world.network.parameters.any()
+
+
+def test_a_newborn_network_has_glorots_spread_and_no_biases():
+    network = init_network((200, 100, 50), rng=np.random.default_rng(0), dtype=np.float64)
+    for weights, biases in zip(network.weights, network.biases, strict=True):
+        spread = np.sqrt(2 / sum(weights.shape))
+        assert weights.std() == pytest.approx(spread, rel=0.03)
+        assert abs(weights.mean()) < 4 * spread / np.sqrt(weights.size)
+        assert not biases.any()
+
+
+def test_two_networks_are_equal_only_if_they_are_one():
+    network = make_world(0).network
+    assert network == network
+    assert network != copy_network(network)
 
 
 # --- inputs that are never on --------------------------------------------------------

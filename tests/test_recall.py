@@ -111,6 +111,37 @@ def test_confusion_counts_the_networks_answers(seed):
         np.testing.assert_array_equal(confusion[item], np.bincount(answers, minlength=3))
 
 
+def test_answers_that_nobody_gives_are_counted_as_none():
+    network = init_network((4, 5), rng=np.random.default_rng(0), dtype=np.float64)
+    network.biases[0][:] = [9, 0, 0, 0, 0]
+    confusion = measure_confusion(network, np.zeros((5, 3, 4)))
+    np.testing.assert_array_equal(confusion, np.outer(np.full(5, 3), [1, 0, 0, 0, 0]))
+
+
+STACK = np.random.default_rng(0).multinomial(9, np.full(5, 0.2), size=(2, 3, 4, 5))
+RECALLS = np.random.default_rng(1).random((2, 3, 4, 6))
+
+
+@pytest.mark.parametrize(
+    ("measure", "stack", "own_axes"),
+    [
+        (measure_recall, STACK, 2),
+        (measure_false_alarms, STACK, 2),
+        (measure_memorized, STACK, 2),
+        (measure_capacity, STACK, 2),
+        (measure_primacy, RECALLS, 1),
+        (measure_recency, RECALLS, 1),
+        (measure_serial_position_curve, RECALLS, 2),
+        (measure_forgetting, RECALLS, 2),
+        (lambda recall: measure_gross_memory(recall, [0, 2, 5]), RECALLS, 2),
+    ],
+)
+def test_networks_and_trials_are_measured_each_for_itself(measure, stack, own_axes):
+    found = measure(stack)
+    for place in np.ndindex(stack.shape[:-own_axes]):
+        np.testing.assert_array_equal(found[place], measure(stack[place]))
+
+
 @pytest.mark.parametrize(
     ("n_items", "middle"),
     [(3, [1]), (4, [1, 2]), (5, [1, 2, 3]), (10, [3, 4, 5, 6]), (30, list(range(9, 21)))],

@@ -648,6 +648,18 @@ def test_mnist_is_sent_in_few_bytes_and_loaded_by_a_fresh_process(mnist):
         assert executor.submit(mp.measure_digest, mnist).result() == mp.measure_digest(mnist)
 
 
+def test_nothing_is_fetched_but_by_https_and_only_there():
+    assert all(mirror.startswith("https://") for mirror in sources.MIRRORS)
+    package = Path(mp.__file__).parent
+    opening = ("urlopen", "requests.get", "HTTPDownloader", "socket.", "HTTPSConnection")
+    found = [
+        path.name
+        for path in package.glob("*.py")
+        if any(word in path.read_text("utf-8") for word in opening)
+    ]
+    assert found == ["sources.py"]
+
+
 def test_the_registry_is_that_of_the_real_files(mnist_folder):
     for name, digest in sources.MNIST.items():
         assert sha256((mnist_folder / f"{name}.gz").read_bytes()).hexdigest() == digest
