@@ -1,6 +1,7 @@
 """Slow, obvious oracles: the paper's learning in plain Python numbers, sharing no code with it."""
 
 import math
+from itertools import pairwise
 
 
 def naive_plasticity(flexibility, displacement, steepness):
@@ -87,3 +88,31 @@ def naive_learn(weights, biases, births, flexibilities, presentation, options):
                         row[unit] -= rate[layer][source][unit] * d_weights[layer][source][unit]
                 for unit in range(len(biases[layer])):
                     biases[layer][unit] -= options["learning_rate"] * d_biases[layer][unit]
+
+
+def learn_world(world):
+    """The parameters that a world's network has after all presentations, as one list."""
+
+    def cut(vector):
+        weights, biases, rest = [], [], vector.tolist()
+        for n_in, n_out in pairwise(world.network.layer_sizes):
+            rows, rest = rest[: n_in * n_out], rest[n_in * n_out :]
+            weights.append([rows[i * n_out : (i + 1) * n_out] for i in range(n_in)])
+            biases.append(rest[:n_out])
+            rest = rest[n_out:]
+        return weights, biases
+
+    weights, biases = cut(world.network.parameters)
+    births, _ = cut(world.metaplasticity.initial_weights)
+    flexibilities, _ = cut(world.metaplasticity.flexibility)
+    options = {
+        "learning_rate": world.settings.learning_rate,
+        "batch_size": world.settings.batch_size,
+        "refresh": world.settings.refresh,
+        "steepness": world.metaplasticity.steepness,
+    }
+    for shown in world.presentations:
+        presentation = shown.images.tolist(), shown.labels.tolist(), shown.order.tolist()
+        naive_learn(weights, biases, births, flexibilities, presentation, options)
+    layers = zip(weights, biases, strict=True)
+    return [number for layer in layers for row in (*layer[0], layer[1]) for number in row]

@@ -338,26 +338,8 @@ def test_the_body_that_is_asked_for_is_the_one_that_learns(body, monkeypatch):
 @given(world=worlds(presentations=2))
 @settings(max_examples=25)
 def test_both_bodies_equal_a_scalar_loop(backend, world):
-    def lists(arrays):
-        return [array.tolist() for array in arrays]
-
-    layer_sizes = world.network.layer_sizes
-    weights, biases = lists(world.network.weights), lists(world.network.biases)
-    births = lists(split_parameters(world.metaplasticity.initial_weights, layer_sizes)[0])
-    flexibilities = lists(split_parameters(world.metaplasticity.flexibility, layer_sizes)[0])
-    options = {
-        "learning_rate": world.settings.learning_rate,
-        "batch_size": world.settings.batch_size,
-        "refresh": world.settings.refresh,
-        "steepness": world.metaplasticity.steepness,
-    }
-    for shown in world.presentations:
-        presentation = shown.images.tolist(), shown.labels.tolist(), shown.order.tolist()
-        naive.naive_learn(weights, biases, births, flexibilities, presentation, options)
+    expected = naive.learn_world(world)
     learn(world, backend)
-    expected = np.concatenate(
-        [np.ravel(part) for layer in zip(weights, biases, strict=True) for part in layer]
-    )
     np.testing.assert_allclose(world.network.parameters, expected, rtol=1e-9, atol=1e-11)
 
 
