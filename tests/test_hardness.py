@@ -7,7 +7,7 @@ from decimal import Decimal, localcontext
 import naive
 import numpy as np
 import pytest
-from worlds import make_world
+from worlds import learn, make_world
 
 import metaplastic_np as mp
 from metaplastic_np import learning
@@ -15,15 +15,9 @@ from metaplastic_np import learning
 DTYPES = [np.float32, np.float64]
 
 
-def learn(world, backend):
-    for shown in world.presentations:
-        mp.learn_item(
-            world.network,
-            world.metaplasticity,
-            shown,
-            settings=world.settings,
-            backend=backend,
-        )
+def learned(world, backend):
+    """The parameters after all presentations."""
+    learn(world, backend)
     return world.network.parameters
 
 
@@ -81,13 +75,13 @@ def test_a_flexibility_next_to_0_is_rigid_and_next_to_1_ordinary(backend, dtype)
     one = dtype(1)
     for near, level in ((np.nextafter(dtype(0), one), 0), (np.nextafter(one, dtype(0)), 1)):
         world = make_world(0, dtype=dtype, kind=f"homogeneous:{level}", presentations=2)
-        expected = learn(world, backend).copy()
+        expected = learned(world, backend).copy()
         beside = make_world(0, dtype=dtype, kind=f"homogeneous:{level}", presentations=2)
         flexibility = np.where(beside.metaplasticity.flexibility == 1, 1, near).astype(dtype)
         if level:
             flexibility[:] = near
         beside.metaplasticity = replace(beside.metaplasticity, flexibility=flexibility)
-        error = np.abs(learn(beside, backend) - expected).max()
+        error = np.abs(learned(beside, backend) - expected).max()
         assert error <= 100 * np.finfo(dtype).eps * np.abs(expected).max() * level
 
 
@@ -128,7 +122,7 @@ def test_subnormal_weights_learn_as_any(backend, dtype, kind):
     born = world.network.parameters.copy()
     expected = naive.learn_world(world)
     tolerance = 1e-9 if dtype is np.float64 else 1e-4
-    np.testing.assert_allclose(learn(world, backend), expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(learned(world, backend), expected, rtol=tolerance, atol=tolerance)
     assert (world.network.weights[0] != mp.split_parameters(born, (6, 5, 4, 3))[0][0]).mean() > 0.3
 
 
@@ -138,13 +132,13 @@ def test_one_to_six_layers_learn_as_a_scalar_loop(backend, n_hidden, batch_size)
     layer_sizes = (6, *(5,) * n_hidden, 3)
     world = make_world(2, layer_sizes=layer_sizes, batch_size=batch_size, presentations=2)
     expected = naive.learn_world(world)
-    np.testing.assert_allclose(learn(world, backend), expected, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(learned(world, backend), expected, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_batch_larger_than_the_data_is_all_of_the_data(backend, dtype):
     whole, larger = (make_world(3, dtype=dtype, batch_size=size) for size in (9, 10**6))
-    assert learn(whole, backend).tobytes() == learn(larger, backend).tobytes()
+    assert learned(whole, backend).tobytes() == learned(larger, backend).tobytes()
 
 
 @pytest.mark.parametrize("layer", range(6))

@@ -2,14 +2,23 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from unittest import mock
 
 import naive
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import DTYPES, KINDS, REFRESHES, SEEDS, make_world, worlds
+from worlds import (
+    DTYPES,
+    KINDS,
+    REFRESHES,
+    SEEDS,
+    batches,
+    learn,
+    learn_plainly,
+    make_world,
+    worlds,
+)
 
 from metaplastic_np import (
     DivergenceError,
@@ -39,94 +48,16 @@ from metaplastic_np import (
     split_parameters,
 )
 
-
-def learn(world, backend, **options):
-    """Learn all presentations of a world; return the losses."""
-    return np.concatenate(
-        [
-            learn_item(
-                world.network,
-                world.metaplasticity,
-                presentation,
-                settings=world.settings,
-                backend=backend,
-                **options,
-            )
-            for presentation in world.presentations
-        ]
-    )
-
-
-def batches(world):
-    """Images and labels of every update, in order."""
-    for presentation in world.presentations:
-        for epoch in presentation.order:
-            for start in range(0, len(epoch), world.settings.batch_size):
-                rows = epoch[start : start + world.settings.batch_size]
-                yield presentation.images[rows], presentation.labels[rows]
-
-
 # --- off equals plain gradient descent, on differs -----------------------------------
 
 
 @given(data=st.data())
 def test_flexibility_1_is_plain_gradient_descent_bit_for_bit(backend, data):
-    """For the compiled body, plain means: rates that no plasticity has touched."""
     world = data.draw(worlds(kind="conventional", dtype=data.draw(DTYPES)))
     plain = replace(world, network=world.twin())
     learn(world, backend)
-    if backend == "numpy":
-        for images, labels in batches(world):
-            gradient = loss_and_gradient(plain.network, images, labels)[1]
-            sgd_step_inplace(plain.network, gradient, learning_rate=world.settings.learning_rate)
-    else:
-        from metaplastic_np import _kernels
-
-        def learn_plainly(*arguments):
-            rate, rule = arguments[2], arguments[4]
-            rate[:] = rule[-1]
-            return real(*arguments[:5], _kernels.LATER, *arguments[6:])
-
-        real = _kernels.learn_epochs
-        with mock.patch.object(_kernels, "learn_epochs", learn_plainly):
-            learn(plain, backend)
+    learn_plainly(plain, backend)
     assert world.network.parameters.tobytes() == plain.network.parameters.tobytes()
-
-
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "conventional"])
-@pytest.mark.parametrize("refresh", ["presentation", "update"])
-def test_every_other_network_moves_and_not_as_the_conventional_one(backend, kind, refresh):
-    world = make_world(1, kind=kind, presentations=2, refresh=refresh)
-    ordinary = make_world(1, kind="conventional", presentations=2, refresh=refresh)
-    learn(world, backend)
-    learn(ordinary, backend)
-    for weights, other, birth in zip(
-        world.network.weights,
-        ordinary.network.weights,
-        split_parameters(world.metaplasticity.initial_weights, world.network.layer_sizes)[0],
-        strict=True,
-    ):
-        assert not np.array_equal(weights, birth)
-        assert not np.array_equal(weights, other)
-
-
-def test_each_option_changes_what_is_learned(backend):
-    """No silent no-op: an option that does nothing fails here."""
-    options = {
-        "refresh": "update",
-        "batch_size": 3,
-        "learning_rate": 0.2,
-        "steepness": 60.0,
-        "modulate_biases": True,
-        "kind": "stable",
-        "epochs": 3,
-    }
-    plain = make_world(2, presentations=2)
-    learn(plain, backend)
-    for name, value in options.items():
-        world = make_world(2, presentations=2, **{name: value})
-        learn(world, backend)
-        assert not np.array_equal(world.network.parameters, plain.network.parameters), name
 
 
 @given(SEEDS, DTYPES)

@@ -1,6 +1,7 @@
 """Small random worlds for the laws: a network, its metaplasticity, and presentations to learn."""
 
 from dataclasses import dataclass
+from unittest import mock
 
 import numpy as np
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from metaplastic_np import (
     copy_network,
     init_metaplasticity,
     init_network,
+    learn_item,
+    loss_and_gradient,
 )
 
 KINDS = ("conventional", "stable", "hybrid", "biased-up", "biased-down", "homogeneous:0.8")
@@ -67,6 +70,52 @@ def make_world(
         )
     settings = LearningSettings(**{"learning_rate": 0.3, "batch_size": 4, **options})
     return World(network, metaplasticity, shown, settings)
+
+
+def learn(world, backend, **options):
+    """Learn all presentations of a world; return the losses."""
+    return np.concatenate(
+        [
+            learn_item(
+                world.network,
+                world.metaplasticity,
+                presentation,
+                settings=world.settings,
+                backend=backend,
+                **options,
+            )
+            for presentation in world.presentations
+        ]
+    )
+
+
+def batches(world):
+    """Images and labels of every update, in order."""
+    for presentation in world.presentations:
+        for epoch in presentation.order:
+            for start in range(0, len(epoch), world.settings.batch_size):
+                rows = epoch[start : start + world.settings.batch_size]
+                yield presentation.images[rows], presentation.labels[rows]
+
+
+def learn_plainly(world, backend):
+    """Plain gradient descent; in the compiled body, with rates that no plasticity has touched."""
+    if backend == "numpy":
+        rate = world.network.parameters.dtype.type(world.settings.learning_rate)
+        for images, labels in batches(world):
+            gradient = loss_and_gradient(world.network, images, labels)[1]
+            world.network.parameters[:] -= rate * gradient
+        return
+    from metaplastic_np import _kernels
+
+    def without_rule(*arguments):
+        rate, rule = arguments[2], arguments[4]
+        rate[:] = rule[-1]
+        return real(*arguments[:5], _kernels.LATER, *arguments[6:])
+
+    real = _kernels.learn_epochs
+    with mock.patch.object(_kernels, "learn_epochs", without_rule):
+        learn(world, backend)
 
 
 SEEDS = st.integers(0, 2**32 - 1)
