@@ -213,7 +213,33 @@ def test_each_margin_alone_makes_its_claim_fail(claim, part):
     assert judged["verdict"] == "fails"
 
 
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_each_margin_has_one_number_a_trial(evidence, claim):
+    margins = CLAIMS[claim].measure(evidence)
+    assert {name: margin.shape for name, margin in margins.items()} == dict.fromkeys(
+        margins, (TRIALS,)
+    )
+
+
 # --- what is compared ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("claim", "network", "curve"), [("C1", "conventional", FADED), ("C2", "stable", FADED[::-1])]
+)
+def test_chance_is_one_of_ten_items_however_many_trials(claim, network, curve):
+    """Below one of six, which is as many as there are trials, and still above chance."""
+    above = np.where(curve < 0.1, 0.13, curve)
+    judged = mp.judge_claim(claim, planted(change(SERIAL, network, -1, above)))
+    assert judged["verdict"] == "fails"
+
+
+@pytest.mark.parametrize(("claim", "rows"), [("C7", 91), ("C7", 100), ("C11", 90), ("C1", 10)])
+def test_a_run_that_is_too_short_is_not_measured(evidence, claim, rows):
+    name = {"C7": POISON, "C11": "hebb-repetition", "C1": SERIAL}[claim]
+    run = evidence[name]
+    short = replace(run, recall=run.recall[:, :, :rows], confusion=run.confusion[:, :, :rows])
+    assert mp.judge_claim(claim, {**evidence, name: short})["verdict"] == "undecided"
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,16 @@ from worlds import SEEDS
 
 from metaplastic_np import (
     Dataset,
+    InputError,
     draw_items,
+    draw_new_items,
     draw_presentation,
     freeze_features,
     load_dataset,
     load_digits,
     measure_digest,
 )
+from metaplastic_np.items import count_non_targets
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +229,24 @@ def test_two_items_are_enough_where_labels_are_not_permuted(digits):
     items = make_items(digits, n_items=2)
     for non_target in ("none", "true"):
         draw_presentation(items, 0, epochs=1, non_target=non_target, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("non_target", "fewest"), [("permuted", 3), ("true", 2), ("none", 2)])
+def test_permuted_labels_need_a_third_item(non_target, fewest):
+    count_non_targets(fewest, 20, non_target=non_target)
+    with pytest.raises(InputError, match=f"at least {fewest}"):
+        count_non_targets(fewest - 1, 20, non_target=non_target)
+
+
+def test_new_items_are_of_no_list_and_have_as_many_images(digits):
+    items = make_items(digits)
+    more = draw_new_items(items, digits, n_new=2, rng=np.random.default_rng(0))
+    assert len(more) == len(items) == len(more.classes) - 2
+    assert not set(more.classes[-2:]) & set(items.classes)
+    assert more.train_images.shape[1:] == items.train_images.shape[1:]
+    assert more.test_images.shape[1:] == items.test_images.shape[1:]
+    with pytest.raises(InputError, match="leave 41 of the 45 items"):
+        draw_new_items(items, digits, n_new=41, rng=np.random.default_rng(0))
 
 
 def test_equal_seeds_draw_equal_items_in_both_dtypes(digits):

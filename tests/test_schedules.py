@@ -11,7 +11,7 @@ from scipy.stats import chisquare, spearmanr
 from worlds import SEEDS
 
 import metaplastic_np as mp
-from metaplastic_np import Step, trials
+from metaplastic_np import Step, experiments, trials
 from metaplastic_np.schedules import draw_derangement
 from metaplastic_np.settings import describe_run
 
@@ -246,6 +246,7 @@ def spy_on_learning(digits, settings, monkeypatch):
         learn_item(network, *arguments, **options)
         seen.append((before, network.parameters.copy()))
 
+    monkeypatch.setattr(experiments, "count_threads", lambda: 1)  # networks in their order
     monkeypatch.setattr(trials, "learn_item", spy)
     monkeypatch.setattr(trials, "_is_plastic_at_birth", lambda rule: False)  # each learns all
     results = mp.run_experiment(digits, settings, backend="numpy")
