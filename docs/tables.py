@@ -16,6 +16,9 @@ def write(folder: Path) -> None:
     tables = {"expected": make_expected(found.pop("expected-digits"))}
     for name in [name for name in found if name.startswith("bench")]:
         tables |= make_bench(found.pop(name))
+    tables |= make_mutants(found.pop("mutants"))
+    tables["broken"] = make_broken(found.pop("broken"))
+    tables["supply"] = make_supply(found.pop("supply"))
     tables["verdicts"] = make_verdicts(found)
     tables["seconds"] = make_seconds(found)
     tables |= {name: make_table(run) for name, run in found.items()}
@@ -49,6 +52,61 @@ def make_bench(found: dict[str, Any]) -> dict[str, str]:
             lines.append("| " + " | ".join(cells) + " |")
         tables[f"bench-{section}"] = "\n".join(lines[1:]) + "\n"
     return tables
+
+
+CORE = ("plasticity", "flexibility", "layers", "network", "metaplasticity", "learning", "_kernels")
+
+
+def make_mutants(found: dict[str, Any]) -> dict[str, str]:
+    """What became of the mutants of each module, and the sum of it in a sentence."""
+    outcomes = ["tested", "killed", "crashed", "timeout", "survived", "equivalent"]
+    minutes = sum(each["minutes"] for each in found["modules"])
+    head = ["module", *outcomes, "score", "its laws take"]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for each in found["modules"]:
+        cells = [f"`{each['module']}`", *(f"{each[outcome]}" for outcome in outcomes)]
+        cells += [f"{each['score']:.0%}", f"{each['seconds_of_laws']:.1f} s"]
+        lines.append("| " + " | ".join(cells) + " |")
+    total = {name: sum(each[name] for each in found["modules"]) for name in outcomes}
+    sentence = (
+        f"`{found['command']}`: {total['tested']:,} mutants, {total['killed']} killed by an "
+        f"assertion, {total['survived']} survived, {total['equivalent']} of them equivalent; "
+        f"{minutes:.0f} minutes.\n"
+    )
+    return {"mutants": "\n".join(lines) + "\n", "mutants-sum": sentence}
+
+
+def make_broken(found: dict[str, Any]) -> str:
+    """Every line of the algorithm that was broken on purpose, and the test that noticed."""
+    rows = [each for each in found["breaks"] if each["file"] in CORE]
+    noticed = sum(bool(each["noticed_by"]) for each in found["breaks"])
+    lines = [
+        f"`{found['command']}`: {noticed} of {len(found['breaks'])} breaks were noticed. Those of "
+        "the algorithm:",
+        "",
+        "| module | a piece of the line | broken into | noticed by |",
+        "|---|---|---|---|",
+    ]
+    for each in rows:
+        pieces = [f"`` {_one_line(each[name])} ``" for name in ("old", "new")]
+        by = ", ".join(f"`{test}`" for test in each["noticed_by"]) or "**nothing**"
+        lines.append("| " + " | ".join([f"`{each['file']}`", *pieces, by]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _one_line(code: str) -> str:
+    return " ".join(code.split()).replace("|", "\\|") or "(nothing)"
+
+
+def make_supply(found: dict[str, Any]) -> str:
+    """Versions that the suite passed with."""
+    suites = {name: found[name] for name in ("lowest", "newest")}
+    lines = ["| | " + " | ".join(suites) + " |", "|---" * (1 + len(suites)) + "|"]
+    for package in suites["lowest"]["versions"]:
+        cells = [package, *(suite["versions"][package] for suite in suites.values())]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines.append("| " + " | ".join(["suite", *(each["suite"] for each in suites.values())]) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def make_command(run: dict[str, Any]) -> str:

@@ -1,14 +1,18 @@
 """Break the code on purpose, one line at a time, and see a test fail by name.
 
-Run: python tests/broken.py [WORD]. Every row of BREAKS is applied to a copy of the tree, and the
-named test files are run there; a break that no test notices makes this program fail. With a WORD
-only the rows with it are run.
+Run: python tests/broken.py [WORD] [--json FILE]. Every row of BREAKS is applied to a copy of the
+tree, and the named test files are run there; a break that no test notices makes this program fail.
+With a WORD only the rows with it are run.
 """
 
+import argparse
+import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +56,7 @@ BREAKS = [
         "network",
         "-= learning_rate * gradient",
         "-= learning_rate * gradient * 0",
-        "learning",
+        "options",
         "moves",
     ),
     (
@@ -389,6 +393,87 @@ BREAKS = [
         "exercises",
         "no_threads",
     ),
+    (
+        "network",
+        "    logits, _ = network_forward",
+        "    network.parameters[:1] += 1e-3\n    logits, _ = network_forward",
+        "stateful",
+        "TestNumPy",
+    ),
+    (
+        "metaplasticity",
+        'flexibility=arrays["flexibility"],',
+        'flexibility=np.maximum(arrays["flexibility"], np.float32(1e-3)),',
+        "stateful",
+        "TestNumPy",
+    ),
+    (
+        "_kernels",
+        "            rate[i] = zero",
+        "            rate[i] = learning_rate",
+        "stateful",
+        "TestCompiled",
+    ),
+    (
+        "layers",
+        "shifted = logits - logits.max(",
+        "shifted = logits - 0 * logits.max(",
+        "hardness",
+        "logits_of_any_size",
+    ),
+    (
+        "learning",
+        "return bad.index(True)",
+        "return len(bad) - 1 - bad[::-1].index(True)",
+        "hardness",
+        "first_layer",
+    ),
+    ("_kernels", "if np.isfinite(stiffness):", "if stiffness > 0:", "hardness", "next_to_0"),
+    (
+        "_kernels",
+        "(stiffness * displacement) * steepness",
+        "(stiffness * steepness) * displacement",
+        "hardness",
+        "its_digits",
+    ),
+    (
+        "plasticity",
+        "plasticity = np.minimum(4 * decay / ((1 + decay) * (1 + decay)), 1)",
+        "plasticity = 1 - np.tanh(travelled) ** 2",
+        "hardness",
+        "its_digits",
+    ),
+    (
+        "items",
+        "chosen = rng.permutation(len(available))",
+        "chosen = rng.permutation(len(available))[::-1]",
+        "same_bits",
+        "shifted",
+    ),
+    (
+        "items",
+        "order=np.array([rng.permutation(n_shown)",
+        "order=np.array([rng.permutation(n_shown)[::-1]",
+        "same_bits",
+        "shifted",
+    ),
+    (
+        "flexibility",
+        "1.0 - _checks.check_rng(rng).random(shape)",
+        "1.0 - _checks.check_rng(rng).random(shape) ** 1.01",
+        "same_bits",
+        "shifted",
+    ),
+    ("commands", '        "refresh": options.refresh,\n', "", "options", "becomes_the_settings"),
+    ("commands", "resume=options.resume)", "resume=False)", "options", "asks_for"),
+    (
+        "trials",
+        "            modulate_biases=settings.modulate_biases,\n",
+        "",
+        "options",
+        "setting_changes",
+    ),
+    ("trials", "            non_target=settings.non_target,\n", "", "options", "setting_changes"),
 ]
 
 
@@ -423,17 +508,23 @@ def try_break(file, old, new, tests, law):
 
 def main():
     """Try every break; exit 1 if one goes unnoticed."""
-    word, unnoticed = (sys.argv[1:] or [""])[0], 0
-    for row in BREAKS:
-        file, old, new, _, law = row
-        if word not in " ".join(row):
-            continue
-        failed = try_break(*row)
-        noticed = any(law in test for test in failed)
-        unnoticed += not noticed
-        change = f"{file}: {old.strip()!r} -> {new.strip()!r}"
-        print("noticed " if noticed else "MISSED  ", change, *failed[:2], sep="  ", flush=True)
-    print(f"{unnoticed} breaks went unnoticed")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("word", nargs="?", default="")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    rows, found = [row for row in BREAKS if given.word in " ".join(row)], []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for row, failed in zip(rows, pool.map(lambda row: try_break(*row), rows), strict=True):
+            file, old, new, _, law = row
+            noticed = [test for test in failed if law in test]
+            found.append({"file": file, "old": old, "new": new, "noticed_by": noticed[:1]})
+            change = f"{file}: {old.strip()!r} -> {new.strip()!r}"
+            print("noticed " if noticed else "MISSED  ", change, *failed[:2], sep="  ", flush=True)
+    unnoticed = sum(not each["noticed_by"] for each in found)
+    print(f"{unnoticed} of {len(found)} breaks went unnoticed")
+    if given.json:
+        kept = {"command": "python tests/broken.py", "breaks": found}
+        given.json.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
     return int(unnoticed > 0)
 
 

@@ -75,9 +75,13 @@ def test_on_every_layer_moves_and_not_as_plain_gradient_descent(backend, kind, r
     plain = make_world(2, presentations=2)
     learn_plainly(plain, backend)
     found = make_world(2, presentations=2, kind=kind, refresh=refresh)
+    born = found.twin()
     learn(found, backend)
-    for weights, other in zip(found.network.weights, plain.network.weights, strict=True):
+    for weights, other, birth in zip(
+        found.network.weights, plain.network.weights, born.weights, strict=True
+    ):
         assert not np.array_equal(weights, other)
+        assert not np.array_equal(weights, birth)
 
 
 # --- settings ------------------------------------------------------------------------
