@@ -58,10 +58,10 @@ _warned: list[str] = []
 
 
 def _view(part, shape):
-    """A part of a flat array as a matrix."""
+    """A part of a flat array as a matrix; refused by NumPy if it would leave the array."""
     flat, at, stride = part
     strides = stride * flat.itemsize, flat.itemsize
-    return np.lib.stride_tricks.as_strided(flat[at:], shape, strides)
+    return np.ndarray(shape, flat.dtype, flat, at * flat.itemsize, strides)
 
 
 def product(blas, sizes, a, b, c, form):

@@ -19,6 +19,7 @@ from .schedules import count_new, draw_schedule
 from .settings import Settings, describe_run
 from .storage import read_arrays, write_arrays, write_atomic
 from .trials import (
+    MEASURED,
     read_trials,
     run_trial,
     state_path,
@@ -39,15 +40,7 @@ __all__ = [
 CALIBRATION_SEED = 10_000
 BALANCE_RANGE = (0.5, 64.0)  # kappa; the working range of a network is about a factor of two
 BY_TRIAL = ("item_classes", "schedule", "kappa")  # arrays of Results, without a network axis
-ARRAYS = (
-    "recall",
-    "confusion",
-    "recall_by_epoch",
-    "new_confusion",
-    "displacement_by_flexibility",
-    "displacement_share",
-    *BY_TRIAL,
-)
+ARRAYS = ("recall", *MEASURED)
 BALANCE_STEPS = 8  # halvings: s is found to 2 %, far below what trials scatter
 
 

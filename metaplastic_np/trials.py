@@ -45,6 +45,16 @@ from .workers import one_blas_thread
 
 STATE_SECONDS = 30.0  # a trial that takes longer keeps its state this often
 TENTHS = 10  # ranges of flexibility
+MEASURED = (  # arrays of a trial
+    "confusion",
+    "recall_by_epoch",
+    "new_confusion",
+    "displacement_by_flexibility",
+    "displacement_share",
+    "item_classes",
+    "schedule",
+    "kappa",
+)
 MOST_FOLLOWED = 500_000  # weights whose way is kept to tell which synapses moved
 
 
@@ -472,5 +482,6 @@ def read_trials(
         if path.exists():
             arrays, header = read_arrays(path)
             _errors.check_same_run(path, header, identity)
+            _errors.check_names(path, arrays, MEASURED)
             trials[trial] = arrays, header
     return trials

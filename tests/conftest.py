@@ -101,3 +101,15 @@ def mnist_folder():
     if os.environ.get("METAPLASTIC_NP_ALL_DATA"):  # where nothing may be skipped in silence
         pytest.fail(words)
     return pytest.skip(words)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A folder that a small `reproduce` filled."""
+    from worlds import REPRODUCE
+
+    from metaplastic_np import cli
+
+    folder = tmp_path_factory.mktemp("reproduced")
+    assert cli.main([*REPRODUCE, "--out", str(folder)]) == 0
+    return folder

@@ -39,13 +39,14 @@ SAMPLE, LOWEST_SCORE, SEED = 100, 0.9, 0
 HOW = ["-q", "--hypothesis-profile", "laws", "-p", "no:cacheprovider", "-p", "mutants"]
 OUTCOMES = ("killed", "crashed", "timeout", "survived")
 
+OF_LEARNING = "not setting and not becomes and not asks_for and not hands and not schedule"
 # Which laws a module must obey: test files, and pytest's -k.
 LAWS = {
     "plasticity": (["plasticity"], ""),
     "flexibility": (["plasticity", "learning"], "flexib or uniform"),
     "layers": (["layers"], ""),
     "network": (["layers", "learning"], "gradient or network or numpy"),
-    "learning": (["learning"], ""),
+    "learning": (["learning", "options"], OF_LEARNING),
     "recall": (["recall"], ""),
     "items": (["items", "schedules"], ""),
     "claims": (["claims"], "not json"),

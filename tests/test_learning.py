@@ -378,7 +378,7 @@ def scale(monkeypatch):
         monkeypatch.setattr(module, "TILE", 16)
         monkeypatch.setattr(module, "WIDTH", 8)
     monkeypatch.setattr(_kernels, "FEWEST_ROWS", 32)
-    monkeypatch.setattr(_kernels, "BLOCK", 2048)
+    monkeypatch.setattr(_kernels, "BLOCK", 256)
     return 1
 
 
@@ -428,6 +428,11 @@ def test_a_gradient_of_several_blocks_is_the_same_gradient(scale, monkeypatch):
     monkeypatch.setattr(learning, "DENSE", 0.0)
     world = make_sparse_world(scale, hidden=(75, 38), n_images=3)
     assert_numba_learns_what_numpy_learns(world)
+
+
+@pytest.mark.numba
+def test_more_classes_than_a_tile_has_columns_are_learned():
+    assert_numba_learns_what_numpy_learns(make_world(0, layer_sizes=(4, 5, 200)))
 
 
 @pytest.mark.numba

@@ -5,20 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from worlds import REPRODUCE
 
 import metaplastic_np as mp
 from metaplastic_np import cli, commands, reproduce
 
-SMALL = ["--trials", "2", "--hidden", "6", "--epochs", "1", "--batch", "600", "--backend", "numpy"]
 RUNS = set(mp.plan_runs(mp.load_digits(), "quick"))
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A folder that `reproduce` filled."""
-    folder = tmp_path_factory.mktemp("reproduced")
-    assert cli.main(["reproduce", *SMALL, "--out", str(folder)]) == 0
-    return folder
 
 
 def test_it_writes_every_run_claim_figure_and_one_report(made):
@@ -85,7 +77,7 @@ def test_a_stopped_reproduction_resumes_with_the_same_bits(made, tmp_path, capsy
         return real(*arguments, on_trial=stop, **options)
 
     monkeypatch.setattr(commands, "run_experiments", interrupted)
-    arguments = ["reproduce", *SMALL, "--out", str(tmp_path)]
+    arguments = [*REPRODUCE, "--out", str(tmp_path)]
     assert cli.main(arguments) == 130
     assert f"5 of 18 trials are kept in {tmp_path}; add --resume" in capsys.readouterr().err
     monkeypatch.setattr(commands, "run_experiments", real)
@@ -101,7 +93,7 @@ def test_a_stopped_reproduction_resumes_with_the_same_bits(made, tmp_path, capsy
 
 
 def test_other_settings_in_the_folder_are_refused(made, capsys):
-    assert cli.main(["reproduce", *SMALL, "--seed", "5", "--out", str(made)]) == 1
+    assert cli.main([*REPRODUCE, "--seed", "5", "--out", str(made)]) == 1
     assert "belongs to a run with other settings (seed 0, now 5)" in capsys.readouterr().err
 
 
@@ -157,7 +149,7 @@ def test_own_data_are_balanced_first_and_a_resume_keeps_what_was_found(
 def test_every_experiment_runs_alone_with_its_own_table_and_figure(
     experiment, word, tmp_path, capsys
 ):
-    arguments = [*SMALL, "--trials", "1", "--items", "8", "--out", str(tmp_path)]
+    arguments = [*REPRODUCE[1:], "--trials", "1", "--items", "8", "--out", str(tmp_path)]
     assert cli.main(["run", experiment, *arguments]) == 0
     assert word in capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} == {

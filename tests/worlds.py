@@ -18,6 +18,8 @@ from metaplastic_np import (
     loss_and_gradient,
 )
 
+REPRODUCE = ["reproduce", "--trials", "2", "--hidden", "6", "--epochs", "1", "--batch", "600"]
+REPRODUCE += ["--backend", "numpy"]  # the whole paper in seconds, and no claim of it
 KINDS = ("conventional", "stable", "hybrid", "biased-up", "biased-down", "homogeneous:0.8")
 
 
