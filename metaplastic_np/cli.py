@@ -64,6 +64,9 @@ def _guarded(options: argparse.Namespace) -> int:
     except (_errors.OutputError, _errors.DivergenceError, _errors.WorkerError) as error:
         commands.complain(str(error))
         return 1
+    except MemoryError as error:
+        commands.complain(f"this does not fit into memory: {error}")
+        return 1
     except BrokenPipeError:  # `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

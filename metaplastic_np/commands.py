@@ -90,6 +90,7 @@ def run(options: argparse.Namespace) -> int:
     if options.networks is not None:
         networks = tuple(name.strip() for name in options.networks.split(","))
     dataset = load_dataset(options.dataset)
+    _checks.check_item_count(options.items, available=len(dataset.item_classes), minimum=3)
     settings = replace(
         init_settings(dataset, n_items=options.items),
         schedule=schedule,

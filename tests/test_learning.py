@@ -382,7 +382,7 @@ def scale(monkeypatch):
     return 1
 
 
-def make_sparse_world(scale, *, hidden=(9,), n_images=19, image_scale=1.0):
+def make_sparse_world(scale, *, hidden=(9,), n_images=33, image_scale=1.0):
     """Inputs of every kind: dense ones, sparse ones and dark ones, in more than one tile."""
     layer_sizes = (scale * 38, *(scale * size for size in hidden), 10)
     world = make_world(

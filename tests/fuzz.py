@@ -1,0 +1,380 @@
+"""Hostile files and command lines, many of them: no crash, no hang, no memory, no unpickling.
+
+Run: python tests/fuzz.py [--inputs 100000] [--seed 0] [--json FILE] [--keep FOLDER]. Inputs are
+mutated from seeds, which are made below; one that reaches a line of the readers that none has
+reached becomes a seed, too. A failure is anything but what the package documents: another
+exception, more than 5 seconds or 64 MB at once, an object unpickled. Failing inputs are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import json
+import os
+import pickle
+import random
+import re
+import struct
+import sys
+import tempfile
+import time
+import tracemalloc
+import zipfile
+import zlib
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import scipy.stats  # noqa: F401  (the package imports it when it needs it, which takes a while)
+
+import metaplastic_np as mp
+from metaplastic_np import cli, commands, sources, storage
+
+INPUTS, SEED = 100_000, 0
+MOST_SECONDS, MOST_MEMORY = 5.0, 64 * 2**20
+EXTREMES = [0, 1, 255, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1]
+
+
+class Payload:
+    """What leaves a mark if anybody unpickles it."""
+
+    def __reduce__(self):
+        """To the mark."""
+        return exec, ("import sys; sys.unpickled = True",)
+
+
+# --- seeds ---------------------------------------------------------------------------
+
+
+def write_idx(shape: tuple[int, ...], kind: int = 8) -> bytes:
+    """An IDX file."""
+    header = bytes([0, 0, kind, len(shape)]) + struct.pack(f">{len(shape)}I", *shape)
+    return header + bytes(int(np.prod(shape)) % 256 for _ in range(int(np.prod(shape))))
+
+
+def write_npz(arrays: dict[str, np.ndarray], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """An npz file; objects are pickled, which no reader may undo."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.asarray(array), allow_pickle=True)
+            archive.writestr(f"{name}.npy", member.getvalue())
+    return file.getvalue()
+
+
+def make_npz_seeds() -> list[bytes]:
+    """Datasets, our own files, objects, and an array within an array's file."""
+    labels = np.repeat(np.arange(3), 4)
+    images = np.arange(12 * 6, dtype=np.uint8).reshape(12, 2, 3)
+    dataset = {"train_images": images, "train_labels": labels}
+    dataset |= {"test_images": images / 255, "test_labels": labels.astype(np.uint8)}
+    network = mp.init_network((3, 2), rng=np.random.default_rng(0))
+    header = json.dumps({"kind": "network", "schema": 1})
+    saved = {"header": np.array(header), "layer_sizes": np.array([3, 2])}
+    objects = np.array([Payload()], dtype=object)
+    bomb = np.zeros(30_000_000, np.uint8)
+    return [
+        write_npz(dataset),
+        write_npz(dataset, zipfile.ZIP_STORED),
+        write_npz({**saved, "parameters": network.parameters}),
+        write_npz({**dataset, "train_images": objects}),
+        write_npz({"header": objects}),
+        write_npz({**dataset, "test_images": np.frombuffer(write_npz(saved), np.uint8)}),
+        write_npz({**dataset, "train_images": bomb}),
+        pickle.dumps(Payload()),
+        b"",
+    ]
+
+
+def make_idx_seeds() -> list[bytes]:
+    """Plain and packed, of every number of axes and kind, and a bomb."""
+    plain = [write_idx(shape) for shape in ((7,), (3, 4), (2, 3, 4), (1, 1, 1))]
+    plain += [write_idx((2, 2), kind) for kind in (9, 13, 14)]
+    plain.append(b"\0\0\x08\1\x3f\xff\xff\xff" + bytes(10))
+    bomb = gzip.compress(b"\0\0\x08\1\0\0\0\3" + bytes(30_000_000))
+    return [*plain, *(gzip.compress(data, mtime=0) for data in plain), bomb]
+
+
+WORDS = """\
+run reproduce report data bench info serial-position hebb-repetition data-poisoning
+learning-frequency biased-flexibility list fetch check mnist digits --items --trials --networks
+--dataset --seed --jobs --out --resume --backend --learning-rate --hidden --epochs --batch
+--non-target --refresh --steepness --kappa --preset --cluster --sections --repeats --json --help
+conventional,stable hybrid homogeneous:0.5 homogeneous: homogeneous:nan homogeneous:2 permuted none
+true presentation update numpy numba auto quick standard paper balance 256,256 , 8, 0,8 1 2 3 10 45
+46 0 -1 -0 1e3 1e400 nan inf -inf 0.5 1_0 99999999999999999999 1000000000 ~ /dev/null . .. *
+--trials=3 --items=1000000000 --seed=-1 --hidden= --= -- - é 🧠 \\x00 %s {} ../../x
+"""
+
+
+# --- mutations -----------------------------------------------------------------------
+
+
+def mutate_bytes(draw: random.Random, data: bytes, others: list[bytes]) -> bytes:
+    """A few changes: bits, bytes, numbers, pieces left out, doubled or from elsewhere."""
+    found = bytearray(data)
+    for _ in range(draw.randint(1, 4)):
+        place = draw.randrange(len(found) + 1)
+        size = draw.choice([1, 2, 4, 8, draw.randint(1, 64)])
+        change = draw.randrange(7)
+        if change == 0 and place < len(found):
+            found[place] ^= 1 << draw.randrange(8)
+        elif change == 1 and place < len(found):
+            found[place] = draw.choice([0, 1, 127, 128, 255, draw.randrange(256)])
+        elif change == 2:
+            number = draw.choice(EXTREMES) & (1 << 32) - 1
+            order = draw.choice([">I", "<I"])
+            found[place : place + 4] = struct.pack(order, number)
+        elif change == 3:
+            del found[place : place + size]
+        elif change == 4:
+            found[place:place] = found[place : place + size]
+        elif change == 5:
+            other = draw.choice(others)
+            start = draw.randrange(len(other) + 1)
+            found[place : place + size] = other[start : start + size]
+        elif change == 6:
+            del found[place:]
+    return bytes(found)
+
+
+def mutate_idx(draw: random.Random, data: bytes, others: list[bytes]) -> bytes:
+    """What is packed is changed within, too."""
+    if data[:2] == b"\x1f\x8b" and len(data) < 1000 and draw.random() < 0.5:
+        try:
+            inside = gzip.decompress(data)
+        except (OSError, EOFError, ValueError, zlib.error):
+            inside = data
+        return gzip.compress(mutate_bytes(draw, inside, others), mtime=0)
+    return mutate_bytes(draw, data, others)
+
+
+def mutate_npz(draw: random.Random, data: bytes, others: list[bytes]) -> bytes:
+    """Headers of arrays are changed within a whole zip: shapes, types, names, lying sizes."""
+    if draw.random() < 0.4 or len(data) > 10_000:
+        return mutate_bytes(draw, data, others)
+    members = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+    except Exception:  # not a zip any more
+        return mutate_bytes(draw, data, others)
+    if not members:
+        return mutate_bytes(draw, data, others)
+    name = draw.choice(list(members))
+    change, member = draw.randrange(6), members[name]
+    if change == 0:  # a shape that promises what is not there
+        number = str(draw.choice(EXTREMES)).encode()
+        member = re.sub(rb"\d+(?=[,)])", number, member, count=draw.randint(1, 2))
+    elif change == 1:
+        kind = draw.choice([b"|O", b"<f8", b">f4", b"|V9", b"<U9", b"|b1", b"<c16", b"<M8[s]"])
+        member = re.sub(rb"'descr': '[^']*'", b"'descr': '" + kind + b"'", member)
+    elif change == 2:
+        member = mutate_bytes(draw, member, others)
+    elif change == 3:
+        del members[name]
+    elif change == 4:
+        members[draw.choice(["header.npy", "train_labels.npy", "x", "../x.npy", "x/"])] = member
+    else:
+        member = draw.choice(list(members.values()))
+    if name in members:
+        members[name] = member
+    file = io.BytesIO()
+    method = draw.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for each, content in members.items():
+            archive.writestr(each, content)
+    return file.getvalue()
+
+
+def mutate_words(draw: random.Random, data: bytes, others: list[bytes]) -> bytes:
+    """Other words, at other places."""
+    words = data.decode().split("\n") if data else []
+    for _ in range(draw.randint(1, 3)):
+        place = draw.randrange(len(words) + 1)
+        words[place : place + draw.randint(0, 1)] = draw.choices(
+            WORDS.split(), k=draw.randint(0, 3)
+        )
+    return "\n".join(words).encode()
+
+
+# --- targets -------------------------------------------------------------------------
+
+
+class Reached(BaseException):
+    """The command line is understood; what follows would learn."""
+
+
+def stop(*_: object, **__: object) -> int:
+    """Instead of what learns, measures or fetches."""
+    raise Reached
+
+
+def read_file(reader: Callable[[Path], object], path: Path, data: bytes) -> bool:
+    """Whether a reader takes a file."""
+    path.write_bytes(data)
+    try:
+        reader(path)
+    except (mp.InputError, mp.OutputError) as error:
+        if "\n" in str(error):
+            raise ValueError("a refusal of several lines") from error
+        return False
+    return True
+
+
+def read_ours(path: Path) -> None:
+    """As whatever its header says it is."""
+    kind = str(storage.read_arrays(path)[1].get("kind", "experiment"))
+    readers = {"network": mp.load_network, "metaplasticity": mp.load_metaplasticity}
+    readers.get(kind, mp.load_results)(path)
+
+
+def parse_words(path: Path, data: bytes) -> bool:
+    """Whether the command line is understood; any other end than status 0, 1 or 2 is a failure."""
+    del path
+    said = io.StringIO()
+    with redirect_stdout(io.StringIO()), redirect_stderr(said):
+        try:
+            status = cli.main(data.decode().split("\n"))
+        except Reached:
+            return True
+    assert status in (0, 1, 2)
+    assert "unexpected" not in said.getvalue(), said.getvalue()
+    return status == 0
+
+
+STOPPED = ("_learn", "_announce", "_write_report", "run_bench", "fetch_mnist", "info")
+
+
+def patch_commands() -> None:
+    """Nothing is learned, fetched or written by a command line that is understood."""
+    real, digits = commands.load_dataset, mp.load_digits()
+    commands.load_dataset = lambda name: digits if name in ("digits", "mnist") else real(name)
+    for name in STOPPED:
+        setattr(commands, name, stop)
+
+
+Mutate = Callable[[random.Random, bytes, list[bytes]], bytes]
+TARGETS: dict[str, tuple[list[bytes], Mutate, Callable[[Path, bytes], bool]]] = {
+    "IDX": (make_idx_seeds(), mutate_idx, lambda p, d: read_file(sources.read_idx, p, d)),
+    "npz dataset": (make_npz_seeds(), mutate_npz, lambda p, d: read_file(mp.load_npz, p, d)),
+    "own npz": (make_npz_seeds(), mutate_npz, lambda p, d: read_file(read_ours, p, d)),
+    "command line": (
+        [b"run\nserial-position", b"reproduce\n--preset\nquick", b"data\nlist", b""],
+        mutate_words,
+        parse_words,
+    ),
+}
+
+
+# --- fuzzing -------------------------------------------------------------------------
+
+
+def follow(lines: set[tuple[str, int]]) -> Callable[..., object]:
+    """A tracer that notes the lines of the readers."""
+    files = tuple(str(module.__file__) for module in (sources, storage))
+
+    def trace(frame: object, event: str, _: object) -> object:
+        if frame.f_code.co_filename not in files:  # type: ignore[attr-defined]
+            return None
+        if event == "line":
+            lines.add((frame.f_code.co_filename, frame.f_lineno))  # type: ignore[attr-defined]
+        return trace
+
+    return trace
+
+
+def try_one(
+    target: Callable[[Path, bytes], bool], path: Path, data: bytes
+) -> tuple[bool, str, float, int]:
+    """Whether an input is accepted; what is wrong, if anything; seconds and bytes at most."""
+    sys.unpickled = False
+    tracemalloc.reset_peak()
+    before, started = tracemalloc.get_traced_memory()[0], time.perf_counter()
+    accepted, wrong = False, ""
+    try:
+        accepted = target(path, data)
+    except Exception as error:
+        wrong = f"{type(error).__name__}: {error}"
+    seconds = time.perf_counter() - started
+    memory = tracemalloc.get_traced_memory()[1] - before
+    if sys.unpickled:
+        wrong = "it was unpickled"
+    elif not wrong and seconds > MOST_SECONDS:
+        wrong = f"it took {seconds:.1f} s"
+    elif not wrong and memory > MOST_MEMORY:
+        wrong = f"it took {memory / 2**20:.0f} MB"
+    return accepted, wrong, seconds, memory
+
+
+def fuzz(name: str, inputs: int, seed: int, keep: Path, say: Callable[[str], None]) -> dict:
+    """Try so many inputs on a target."""
+    seeds, mutate, target = TARGETS[name]
+    draw, corpus, lines, seen = random.Random(f"{seed} {name}"), list(seeds), set(), set()
+    count = {"inputs": 0, "accepted": 0, "refused": 0, "failures": 0}
+    slowest, largest, path = 0.0, 0, keep / "input"
+    tracemalloc.start()
+    for number in range(inputs):
+        data = seeds[number] if number < len(seeds) else mutate(draw, draw.choice(corpus), corpus)
+        lines.clear()
+        is_followed = mutate is not mutate_words and sys.gettrace() is None  # else coverage's
+        if is_followed:
+            sys.settrace(follow(lines))
+        try:
+            accepted, wrong, seconds, memory = try_one(target, path, data)
+        finally:
+            if is_followed:
+                sys.settrace(None)
+        slowest, largest = max(slowest, seconds), max(largest, memory)
+        count["inputs"] += 1
+        count["accepted" if accepted else "refused"] += 1
+        if wrong:
+            count["failures"] += 1
+            kept = keep / f"{name}-{number}"
+            kept.write_bytes(data)
+            say(f"{name}: {wrong}; kept as {kept}")
+        if lines - seen and len(data) < 10_000:
+            seen |= lines
+            corpus.append(data)
+        if (number + 1) % 5000 == 0:
+            say(f"{name}: {number + 1} of {inputs}, {len(corpus)} seeds")
+    tracemalloc.stop()
+    path.unlink(missing_ok=True)
+    most = {"slowest_seconds": round(slowest, 2), "most_megabytes": round(largest / 2**20, 1)}
+    return {**count, "seeds": len(corpus), **most}
+
+
+def main() -> None:
+    """Fuzz all targets and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--inputs", type=int, default=INPUTS, help=f"of all targets ({INPUTS})")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--keep", type=Path, help="folder for inputs that fail")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    keep = given.keep or Path(tempfile.mkdtemp())
+    patch_commands()
+    os.environ["METAPLASTIC_NP_DATA"] = str(keep)  # MNIST is nowhere
+    started, found = time.perf_counter(), {}
+    for name in TARGETS:
+        found[name] = fuzz(name, given.inputs // len(TARGETS), given.seed, keep, print)
+    for name, row in found.items():
+        print(f"{name:<14}", ", ".join(f"{what} {value}" for what, value in row.items()))
+    seconds = time.perf_counter() - started
+    print(f"{seconds:.0f} s")
+    if given.json:
+        content = {
+            "command": f"python tests/fuzz.py --inputs {given.inputs}",
+            "minutes": round(seconds / 60, 1),
+            "targets": found,
+        }
+        given.json.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    sys.exit(any(row["failures"] for row in found.values()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""A few hundred hostile inputs, and a fuzzer that bites. `python tests/fuzz.py` tries many."""
+
+import time
+
+import fuzz
+import numpy as np
+import pytest
+
+from metaplastic_np import cli, commands, storage
+
+
+@pytest.fixture
+def patched(monkeypatch, tmp_path):
+    """Whatever the fuzzer patches is whole again after the test."""
+    monkeypatch.setenv("METAPLASTIC_NP_DATA", str(tmp_path))
+    for name in (*fuzz.STOPPED, "load_dataset"):
+        monkeypatch.setattr(commands, name, getattr(commands, name))
+    fuzz.patch_commands()
+    return tmp_path
+
+
+@pytest.mark.parametrize("target", fuzz.TARGETS)
+def test_hostile_input_is_refused_in_words(target, patched):
+    said = []
+    found = fuzz.fuzz(target, 300, 1, patched, said.append)
+    assert (found["failures"], said) == (0, [])
+    assert found["inputs"] == found["accepted"] + found["refused"] == 300
+    assert found["accepted"] > 0
+    assert found["refused"] > 100
+
+
+def unpickle(path):
+    with np.load(path, allow_pickle=True) as found:
+        return [found[name] for name in found.files]
+
+
+def no_promises(path):
+    """Without the look at what a file holds, before it is unpacked."""
+    with np.load(path) as found:
+        np.empty(max((info.file_size for info in found.zip.infolist()), default=0), np.uint8)
+
+
+def forget(path):
+    storage.read_arrays(path)[0]["train_images"]
+
+
+def hang(path):
+    time.sleep(0.2)
+
+
+# Readers as they should not be, and how the fuzzer must find each.
+BROKEN = {
+    "unpickles": (unpickle, "it was unpickled"),
+    "believes": (no_promises, " MB"),
+    "forgets": (forget, "KeyError"),
+    "hangs": (hang, "it took 0.2 s"),
+}
+
+
+@pytest.mark.parametrize("reader", BROKEN)
+def test_a_broken_reader_is_found(reader, monkeypatch, tmp_path):
+    function, words = BROKEN[reader]
+    seeds, mutate, _ = fuzz.TARGETS["own npz"]
+    target = seeds, mutate, lambda path, data: fuzz.read_file(function, path, data)
+    monkeypatch.setitem(fuzz.TARGETS, "own npz", target)
+    monkeypatch.setattr(fuzz, "MOST_MEMORY", 20 * 2**20)
+    if reader == "hangs":
+        monkeypatch.setattr(fuzz, "MOST_SECONDS", 0.1)
+    said = []
+    found = fuzz.fuzz("own npz", 9, 1, tmp_path, said.append)
+    assert found["failures"] > 0
+    assert any(words in line for line in said), said
+    assert len(list(tmp_path.iterdir())) == found["failures"]
+
+
+def test_a_list_longer_than_the_data_is_refused_before_it_is_drawn(capsys):
+    """Found by the fuzzer: a thousand million items took all memory."""
+    assert cli.main(["run", "serial-position", "--items", "1000000000"]) == 2
+    assert "`n_items` must be at most 45" in capsys.readouterr().err
+
+
+def test_what_does_not_fit_into_memory_is_one_line(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--trials", "1", "--hidden", "1000000000,1000000000", "--backend", "numpy"]
+    assert cli.main(["run", "serial-position", *arguments]) == 1
+    complaint = capsys.readouterr().err
+    assert "does not fit into memory" in complaint
+    assert complaint.count("\n") == 1
