@@ -50,7 +50,7 @@ html_domain_indices = False
 html_context = {"default_mode": "auto"}
 # Pages that have none below them: no empty column on the left.
 FLAT = ("claims", "data", "explorer", "features", "glossary", "house", "model", "performance")
-FLAT += ("references", "settings", "start", "teachers")
+FLAT += ("references", "settings", "start", "teachers", "trust")
 html_sidebars: dict[str, list[str]] = {page: [] for page in FLAT}
 html_theme_options = {
     "show_nav_level": 2,

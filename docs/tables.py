@@ -19,6 +19,7 @@ def write(folder: Path) -> None:
     tables |= make_mutants(found.pop("mutants"))
     tables["broken"] = make_broken(found.pop("broken"))
     tables["supply"] = make_supply(found.pop("supply"))
+    tables["fuzz"] = make_fuzz(found.pop("fuzz"))
     tables["verdicts"] = make_verdicts(found)
     tables["seconds"] = make_seconds(found)
     tables |= {name: make_table(run) for name, run in found.items()}
@@ -81,8 +82,7 @@ def make_broken(found: dict[str, Any]) -> str:
     rows = [each for each in found["breaks"] if each["file"] in CORE]
     noticed = sum(bool(each["noticed_by"]) for each in found["breaks"])
     lines = [
-        f"`{found['command']}`: {noticed} of {len(found['breaks'])} breaks were noticed. Those of "
-        "the algorithm:",
+        f"`{found['command']}`: {noticed} of {len(found['breaks'])} breaks noticed. Of the core:",
         "",
         "| module | a piece of the line | broken into | noticed by |",
         "|---|---|---|---|",
@@ -106,6 +106,17 @@ def make_supply(found: dict[str, Any]) -> str:
         cells = [package, *(suite["versions"][package] for suite in suites.values())]
         lines.append("| " + " | ".join(cells) + " |")
     lines.append("| " + " | ".join(["suite", *(each["suite"] for each in suites.values())]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def make_fuzz(found: dict[str, Any]) -> str:
+    """One row a target."""
+    words = list(next(iter(found["targets"].values())))
+    head = ["target", *(word.replace("_", " ") for word in words)]
+    lines = [f"`{found['command']}`, {found['minutes']:.0f} minutes:", ""]
+    lines += ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for name, row in found["targets"].items():
+        lines.append("| " + " | ".join([name, *(f"{row[word]:,}" for word in words)]) + " |")
     return "\n".join(lines) + "\n"
 
 
