@@ -103,9 +103,8 @@ def run_trial(
     """
     started = time.perf_counter()
     backend = _checks.check_backend(backend)  # loads the BLAS that is then limited to one thread
-    with one_blas_thread():
-        with _open_threads(threads) as each:
-            arrays = _learn_schedule(dataset, settings, trial, backend, state, each)
+    with one_blas_thread(), _open_threads(threads) as each:
+        arrays = _learn_schedule(dataset, settings, trial, backend, state, each)
         machine = describe_machine()
     seconds = round(time.perf_counter() - started, 3)
     return arrays, {"backend": backend, "machine": machine, "seconds": seconds}
