@@ -217,8 +217,11 @@ def load_metaplasticity(path: Path | str) -> Metaplasticity:
     arrays, header = read_arrays(path)
     _errors.check_file_kind(Path(path), header, kind="metaplasticity", schema=1)
     _errors.check_names(Path(path), arrays, ("initial_weights", "flexibility", "steepness"))
-    return Metaplasticity(
-        initial_weights=arrays["initial_weights"],
-        flexibility=arrays["flexibility"],
-        steepness=float(arrays["steepness"]),
-    )
+    try:
+        return Metaplasticity(
+            initial_weights=arrays["initial_weights"],
+            flexibility=arrays["flexibility"],
+            steepness=float(arrays["steepness"]),
+        )
+    except (TypeError, ValueError) as error:
+        _errors.raise_unreadable_file(Path(path), f"it makes no metaplasticity ({error})")

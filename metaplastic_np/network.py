@@ -413,7 +413,8 @@ def load_network(path: Path | str) -> Network:
     arrays, header = read_arrays(path)
     _errors.check_file_kind(Path(path), header, kind="network", schema=1)
     _errors.check_names(Path(path), arrays, ("layer_sizes", "parameters"))
-    return Network(
-        layer_sizes=tuple(int(size) for size in arrays["layer_sizes"]),
-        parameters=arrays["parameters"],
-    )
+    try:
+        sizes = tuple(int(size) for size in arrays["layer_sizes"])
+        return Network(layer_sizes=sizes, parameters=arrays["parameters"])
+    except (TypeError, ValueError, OverflowError) as error:
+        _errors.raise_unreadable_file(Path(path), f"it makes no network ({error})")

@@ -73,18 +73,28 @@ def make_npz_seeds() -> list[bytes]:
     dataset = {"train_images": images, "train_labels": labels}
     dataset |= {"test_images": images / 255, "test_labels": labels.astype(np.uint8)}
     network = mp.init_network((3, 2), rng=np.random.default_rng(0))
-    header = json.dumps({"kind": "network", "schema": 1})
-    saved = {"header": np.array(header), "layer_sizes": np.array([3, 2])}
+    rule = mp.init_metaplasticity(network, "hybrid", steepness=2.0, rng=np.random.default_rng(0))
+    header = np.array(json.dumps({"kind": "network", "schema": 1}))
     objects = np.array([Payload()], dtype=object)
-    bomb = np.zeros(30_000_000, np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "saved.npz")
+        saved = []
+        for save, what in ((mp.save_network, network), (mp.save_metaplasticity, rule)):
+            save(path, what)
+            saved.append(path.read_bytes())
+    found_before = [  # files that once got through to an exception
+        {"header": header, "layer_sizes": np.array(3), "parameters": network.parameters},
+        {"header": header, "layer_sizes": np.array([np.inf, 2]), "parameters": network.parameters},
+    ]
     return [
         write_npz(dataset),
         write_npz(dataset, zipfile.ZIP_STORED),
-        write_npz({**saved, "parameters": network.parameters}),
+        *saved,
+        *map(write_npz, found_before),
         write_npz({**dataset, "train_images": objects}),
         write_npz({"header": objects}),
-        write_npz({**dataset, "test_images": np.frombuffer(write_npz(saved), np.uint8)}),
-        write_npz({**dataset, "train_images": bomb}),
+        write_npz({**dataset, "test_images": np.frombuffer(saved[0], np.uint8)}),
+        write_npz({**dataset, "train_images": np.zeros(30_000_000, np.uint8)}),
         pickle.dumps(Payload()),
         b"",
     ]

@@ -67,7 +67,7 @@ def test_a_broken_reader_is_found(reader, monkeypatch, tmp_path):
     if reader == "hangs":
         monkeypatch.setattr(fuzz, "MOST_SECONDS", 0.1)
     said = []
-    found = fuzz.fuzz("own npz", 9, 1, tmp_path, said.append)
+    found = fuzz.fuzz("own npz", len(seeds), 1, tmp_path, said.append)
     assert found["failures"] > 0
     assert any(words in line for line in said), said
     assert len(list(tmp_path.iterdir())) == found["failures"]

@@ -278,6 +278,10 @@ def test_an_option_becomes_the_settings_that_it_names(option, ask):
 def test_an_option_asks_for_what_it_names(option, ask):
     words, (name, value) = ASK_FOR[option]
     command = ["reproduce"] if option in OF_REPRODUCE else ["run", "serial-position"]
+    if ask(*command).get(name) == value:  # where "auto" is already NumPy
+        assert option == "--backend"
+        pytest.importorskip("numba", reason="there is no other backend")
+        words = value = "numba"
     given = [option] if words is None else [option, words]
     assert ask(*command, *given)[name] == value
     assert ask(*command).get(name) != value
