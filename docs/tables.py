@@ -84,14 +84,19 @@ def make_broken(found: dict[str, Any]) -> str:
     lines = [
         f"`{found['command']}`: {noticed} of {len(found['breaks'])} breaks noticed. Of the core:",
         "",
-        "| module | a piece of the line | broken into | noticed by |",
+        "| module | a piece of a line | broken into | the law that fails |",
         "|---|---|---|---|",
     ]
     for each in rows:
         pieces = [f"`` {_one_line(each[name])} ``" for name in ("old", "new")]
-        by = ", ".join(f"`{test}`" for test in each["noticed_by"]) or "**nothing**"
+        by = ", ".join(map(_law, each["noticed_by"])) or "**nothing**"
         lines.append("| " + " | ".join([f"`{each['file']}`", *pieces, by]) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _law(test: str) -> str:
+    """A test's name as the law that it states."""
+    return test.partition("[")[0].split("::")[0].removeprefix("test_").replace("_", " ")
 
 
 def _one_line(code: str) -> str:
@@ -99,14 +104,10 @@ def _one_line(code: str) -> str:
 
 
 def make_supply(found: dict[str, Any]) -> str:
-    """Versions that the suite passed with."""
-    suites = {name: found[name] for name in ("lowest", "newest")}
-    lines = ["| | " + " | ".join(suites) + " |", "|---" * (1 + len(suites)) + "|"]
-    for package in suites["lowest"]["versions"]:
-        cells = [package, *(suite["versions"][package] for suite in suites.values())]
-        lines.append("| " + " | ".join(cells) + " |")
-    lines.append("| " + " | ".join(["suite", *(each["suite"] for each in suites.values())]) + " |")
-    return "\n".join(lines) + "\n"
+    """The lowest versions that the suite passed with."""
+    versions = found["lowest"]["versions"].items()
+    listed = ", ".join(f"{name} {version}" for name, version in versions)
+    return f"Lowest: {found['lowest']['suite']}, with {listed}.\n"
 
 
 def make_fuzz(found: dict[str, Any]) -> str:

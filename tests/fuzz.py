@@ -3,7 +3,8 @@
 Run: python tests/fuzz.py [--inputs 100000] [--seed 0] [--json FILE] [--keep FOLDER]. Inputs are
 mutated from seeds, which are made below; one that reaches a line of the readers that none has
 reached becomes a seed, too. A failure is anything but what the package documents: another
-exception, more than 5 seconds or 64 MB at once, an object unpickled. Failing inputs are kept.
+exception, more than 5 seconds of CPU or 64 MB at once, an object unpickled. Failing inputs are
+kept.
 """
 
 from __future__ import annotations
@@ -304,13 +305,13 @@ def try_one(
     """Whether an input is accepted; what is wrong, if anything; seconds and bytes at most."""
     sys.unpickled = False
     tracemalloc.reset_peak()
-    before, started = tracemalloc.get_traced_memory()[0], time.perf_counter()
+    before, started = tracemalloc.get_traced_memory()[0], time.process_time()
     accepted, wrong = False, ""
     try:
         accepted = target(path, data)
     except Exception as error:
         wrong = f"{type(error).__name__}: {error}"
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     memory = tracemalloc.get_traced_memory()[1] - before
     if sys.unpickled:
         wrong = "it was unpickled"

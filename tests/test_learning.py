@@ -382,9 +382,9 @@ def scale(monkeypatch):
     return 1
 
 
-def make_sparse_world(scale, *, hidden=(9,), n_images=33, image_scale=1.0):
+def make_sparse_world(scale, *, n_in=38, hidden=(9,), n_images=33, image_scale=1.0):
     """Inputs of every kind: dense ones, sparse ones and dark ones, in more than one tile."""
-    layer_sizes = (scale * 38, *(scale * size for size in hidden), 10)
+    layer_sizes = (scale * n_in, *(scale * size for size in hidden), 10)
     world = make_world(
         0,
         layer_sizes=layer_sizes,
@@ -426,7 +426,7 @@ def test_however_inputs_are_sorted_and_cut_the_same_is_learned(dense, piece, sca
 @pytest.mark.numba
 def test_a_gradient_of_several_blocks_is_the_same_gradient(scale, monkeypatch):
     monkeypatch.setattr(learning, "DENSE", 0.0)
-    world = make_sparse_world(scale, hidden=(75, 38), n_images=3)
+    world = make_sparse_world(scale, n_in=60, hidden=(75, 38), n_images=3)
     assert_numba_learns_what_numpy_learns(world)
 
 
