@@ -198,13 +198,6 @@ BREAKS = [
     # long trials, dark inputs, many runs
     ("trials", "if number < progress.done:", "if False:", "experiments", "stopped_within"),
     ("experiments", "missing.sort(key=lambda job: -job[0])", "pass", "experiments", "longest"),
-    (
-        "learning",
-        "    finally:\n        write_back()",
-        "    finally:\n        pass",
-        "learning",
-        "dark",
-    ),
     ("settings", "input_scale=LENGTH / length", "input_scale=LENGTH", "experiments", "begin_with"),
     (
         "workers",
