@@ -84,13 +84,13 @@ def make_broken(found: dict[str, Any]) -> str:
     lines = [
         f"`{found['command']}`: {noticed} of {len(found['breaks'])} breaks noticed. Of the core:",
         "",
-        "| module | a piece of a line | broken into | the law that fails |",
-        "|---|---|---|---|",
+        "| module | the law that fails | a piece of a line → what it is broken into |",
+        "|---|---|---|",
     ]
     for each in rows:
         pieces = [f"`` {_one_line(each[name])} ``" for name in ("old", "new")]
         by = ", ".join(map(_law, each["noticed_by"])) or "**nothing**"
-        lines.append("| " + " | ".join([f"`{each['file']}`", *pieces, by]) + " |")
+        lines.append("| " + " | ".join([f"`{each['file']}`", by, " → ".join(pieces)]) + " |")
     return "\n".join(lines) + "\n"
 
 
