@@ -11,6 +11,7 @@ The other modules call ``check_*`` (returns the value, made safe to compute with
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any, NoReturn
@@ -23,11 +24,15 @@ from ._errors import InputError
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 BACKENDS = ("auto", "numba", "numpy")
 PIECE = 1_000_000  # numbers looked at together
+MOST_SHOWN = 200  # letters of what was seen
 
 
 def _expected(name: str, expected: str, seen: object, where: str = "") -> NoReturn:
     place = f" at {where}" if where else ""
-    raise InputError(f"`{name}` must {expected}; got {seen}{place}")
+    words = str(seen)
+    if len(words) > MOST_SHOWN:
+        words = words[:MOST_SHOWN] + "..."
+    raise InputError(f"`{name}` must {expected}; got {words}{place}")
 
 
 def _first_index(bad: NDArray[np.bool_]) -> tuple[int, ...]:
@@ -43,8 +48,8 @@ def _where(index: tuple[int, ...]) -> str:
 
 def check_positive(name: str, value: float) -> float:
     """A finite number above 0."""
-    ok = isinstance(value, Real) and not isinstance(value, bool) and 0 < value < float("inf")
-    if not ok:
+    ok = isinstance(value, Real) and not isinstance(value, bool)
+    if not ok or not 0 < value <= sys.float_info.max:
         _expected(name, "be a finite number above 0", repr(value))
     return float(value)
 
@@ -58,10 +63,12 @@ def check_scalar(name: str, value: float, *, dtype: np.dtype[Any]) -> Any:
     return scalar
 
 
-def check_count(name: str, value: int, *, minimum: int = 1) -> int:
+def check_count(name: str, value: int, *, minimum: int = 1, maximum: float = np.inf) -> int:
     """A whole number, at least `minimum`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < minimum:
         _expected(name, f"be a whole number, at least {minimum}", repr(value))
+    if value > maximum:
+        _expected(name, f"be at most {maximum}", repr(value))
     return int(value)
 
 
@@ -376,12 +383,13 @@ def check_new_items(n_new: int, *, n_items: int, available: int, minimum: int) -
     return int(n_new)
 
 
-def raise_no_balanced_order(n_items: int) -> NoReturn:
-    """So few items that frequency and position cannot be told apart."""
-    raise InputError(
-        "`n_items` must be at least 4 for orders in which frequency and position are independent; "
-        f"got {n_items}"
-    )
+def check_balanced(n_items: int, fewest: int, most: int) -> None:
+    """Lists in which how often and when can be told apart."""
+    if not fewest <= n_items <= most:
+        raise InputError(
+            f"`n_items` must be from {fewest} to {most} for orders in which frequency and position "
+            f"are independent; got {n_items}"
+        )
 
 
 def check_margins(name: str, values: ArrayLike) -> NDArray[np.float64]:

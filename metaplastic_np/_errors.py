@@ -143,10 +143,30 @@ def check_names(path: Path, arrays: Collection[str], names: Iterable[str]) -> No
         raise_unreadable_file(path, "it lacks " + ", ".join(missing))
 
 
+def check_shapes(
+    path: Path, arrays: Mapping[str, Any], shapes: Mapping[str, tuple[int | None, ...]]
+) -> None:
+    """Arrays of numbers of these shapes; None takes any length."""
+    for name, shape in shapes.items():
+        found = arrays[name].shape
+        fits = len(found) == len(shape) and all(
+            wanted in (None, length) for wanted, length in zip(shape, found, strict=True)
+        )
+        dtype = arrays[name].dtype
+        if not fits or dtype.kind not in "iuf":
+            raise_unreadable_file(path, f"{name} are {found} of {dtype}, not {shape} numbers")
+
+
+def _settings_of(run: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A run's settings; none where a file holds something else."""
+    found = run.get("settings")
+    return found if isinstance(found, Mapping) else {}
+
+
 def check_same_run(path: Path, header: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
     """Results of another run are not mixed with, or overwritten by, this one's."""
     theirs, ours = (
-        {**{name: run.get(name) for name in RUN_KEYS}, **(run.get("settings") or {})}
+        {**{name: run.get(name) for name in RUN_KEYS}, **_settings_of(run)}
         for run in (header, identity)
     )
     for name, value in ours.items():

@@ -17,6 +17,7 @@ from . import _checks, _errors, commands
 from .bench import SECTIONS
 from .items import NON_TARGETS
 from .learning import REFRESHES
+from .machine import find_version
 from .reproduce import PRESETS
 from .sources import DATASETS
 
@@ -96,7 +97,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is."""
-        self.exit(2, f"{commands.PROGRAM}: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"{commands.PROGRAM}: {' '.join(message.split())} (see {self.prog} --help)\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,6 +105,8 @@ def _parser() -> argparse.ArgumentParser:
         prog=commands.PROGRAM,
         description="Metaplastic synapses for continual learning, from scratch.",
     )
+    version = f"{commands.PROGRAM} {find_version('metaplastic_np')}"
+    parser.add_argument("--version", action="version", version=version)
     chosen = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     shared = [_running_options(), _model_options()]
 

@@ -147,7 +147,10 @@ def reproduce(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Judge and draw again what a folder holds, without learning."""
-    paths = sorted(options.folder.glob("*.npz"))
+    try:
+        paths = sorted(options.folder.glob("*.npz"))
+    except OSError as error:  # a name too long for a path
+        _errors.raise_unreadable_file(options.folder, error.strerror or str(error))
     results = {path.stem: load_results(path) for path in paths}
     if not results:
         _errors.raise_no_results(options.folder)

@@ -20,6 +20,7 @@ from .settings import Settings, describe_run
 from .storage import read_arrays, write_arrays, write_atomic
 from .trials import (
     MEASURED,
+    TENTHS,
     read_trials,
     run_trial,
     state_path,
@@ -41,6 +42,7 @@ CALIBRATION_SEED = 10_000
 BALANCE_RANGE = (0.5, 64.0)  # kappa; the working range of a network is about a factor of two
 BY_TRIAL = ("item_classes", "schedule", "kappa")  # arrays of Results, without a network axis
 ARRAYS = ("recall", *MEASURED)
+FACTS = ("settings", "dataset", "dataset_sha256", "backend", "machine", "seconds_by_trial")
 BALANCE_STEPS = 8  # halvings: s is found to 2 %, far below what trials scatter
 
 
@@ -408,15 +410,36 @@ def load_results(path: Path | str) -> Results:
     arrays, header = read_arrays(path)
     _errors.check_file_kind(Path(path), header, kind="experiment", schema=1)
     _errors.check_names(Path(path), arrays, ARRAYS)
+    _errors.check_names(Path(path), header, FACTS)
     try:
         settings = Settings(**header["settings"])
     except (KeyError, TypeError, _errors.InputError) as error:
         _errors.raise_unreadable_file(Path(path), f"its settings cannot be used ({error})")
-    return Results(
-        settings=settings,
-        header=header,
-        **{name: arrays[name] for name in ARRAYS},
-    )
+    measured = {name: arrays[name] for name in ARRAYS}
+    _errors.check_shapes(Path(path), measured, _shapes(settings))
+    return Results(settings=settings, header=header, **measured)
+
+
+def _shapes(settings: Settings) -> dict[str, tuple[int | None, ...]]:
+    """The shape of every array of results; None where the settings do not say."""
+    n_items = settings.n_items
+    steps = draw_schedule(settings.schedule, n_items, rng=np.random.default_rng(0))
+    n_new = count_new(steps, n_items)
+    trials = len(settings.networks), settings.trials
+    tested = (*trials, len(steps) + 1)
+    rows_by_epoch = len(steps) * settings.epochs + 1 if settings.by_epoch else 0
+    moved = (*trials, len(steps) if settings.by_flexibility else 0, TENTHS)
+    return {
+        "recall": (*tested, n_items),
+        "confusion": (*tested, n_items, n_items),
+        "recall_by_epoch": (*trials, rows_by_epoch, n_items),
+        "new_confusion": (*tested, n_new, n_items),
+        "displacement_by_flexibility": moved,
+        "displacement_share": moved,
+        "item_classes": (settings.trials, n_items + n_new, None),
+        "schedule": (settings.trials, len(steps), 4),
+        "kappa": (settings.trials,),
+    }
 
 
 def check_items(dataset: Dataset, settings: Settings) -> None:

@@ -47,7 +47,7 @@ def describe_machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "blas": sorted(blas),
         "python": platform.python_version(),
-        **{name: _version(name) for name in ("metaplastic_np", "numpy", "numba", "scipy")},
+        **{name: find_version(name) for name in ("metaplastic_np", "numpy", "numba", "scipy")},
     }
 
 
@@ -108,7 +108,8 @@ def _time(act: Callable[[], Any], repeats: int) -> float:
     return sorted(times[1:])[repeats // 2]
 
 
-def _version(package: str) -> str | None:
+def find_version(package: str) -> str | None:
+    """The version of an installed package; None if there is none."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -38,7 +38,8 @@ __all__ = ["SCHEDULES", "draw_schedule", "measure_positions"]
 PASSES = 9
 DOSES = 3
 MOST_CORRELATED = 0.15  # |rho| of frequency with first, mean and last position
-ORDERS_AT_ONCE, MOST_ORDERS = 1024, 2**16  # about 1 in 300 is balanced
+ORDERS_AT_ONCE = 1024
+BALANCED = (4, 20)  # items of which one order in 100 to 3,000 is balanced; of more, hardly any
 
 
 def draw_single_pass(n_items: int, rng: np.random.Generator) -> list[Step]:
@@ -68,7 +69,8 @@ def draw_frequency(n_items: int, rng: np.random.Generator) -> list[Step]:
     early and last late. Orders are drawn until Spearman's rho of frequency with the first, the mean
     and the last position are all at most 0.15 in size.
     """
-    for _ in range(MOST_ORDERS // ORDERS_AT_ONCE):
+    _checks.check_balanced(n_items, *BALANCED)
+    while True:
         frequency = 1 + rng.permutation(n_items)
         shown = np.repeat(np.arange(n_items), frequency)
         orders = rng.permuted(np.tile(shown, (ORDERS_AT_ONCE, 1)), axis=1)
@@ -77,7 +79,6 @@ def draw_frequency(n_items: int, rng: np.random.Generator) -> list[Step]:
         balanced = np.flatnonzero((rho <= MOST_CORRELATED).all(axis=0))
         if len(balanced):
             return [Step(int(item)) for item in orders[balanced[0]]]
-    return _checks.raise_no_balanced_order(n_items)
 
 
 def draw_derangement(n_items: int, rng: np.random.Generator) -> list[int]:
@@ -166,11 +167,14 @@ def measure_positions(sequence: NDArray[np.intp], n_items: int) -> NDArray[np.fl
            [1.5       , 2.33333333],
            [3.        , 4.        ]])
     """
-    places = np.arange(sequence.shape[-1])
-    found = np.empty((3, *sequence.shape[:-1], n_items))
-    for item in range(n_items):
-        is_shown = sequence == item
-        found[0, ..., item] = is_shown.argmax(axis=-1)
-        found[1, ..., item] = (is_shown * places).sum(axis=-1) / is_shown.sum(axis=-1)
-        found[2, ..., item] = places[-1] - is_shown[..., ::-1].argmax(axis=-1)
-    return found
+    lists = sequence.shape[:-1]
+    n_lists = int(np.prod(lists))
+    # Where each presentation counts: its list's row, its item's column.
+    cell = (sequence.reshape(n_lists, -1) + n_items * np.arange(n_lists)[:, None]).ravel()
+    place = np.tile(np.arange(sequence.shape[-1]), n_lists)
+    found = np.empty((3, n_lists * n_items))
+    found[0, cell[::-1]] = place[::-1]  # the first place overwrites those after it
+    found[2, cell] = place
+    found[1] = np.bincount(cell, weights=place, minlength=found.shape[1])
+    found[1] /= np.bincount(cell, minlength=found.shape[1])
+    return found.reshape(3, *lists, n_items)

@@ -37,6 +37,7 @@ CALIBRATED: dict[str, dict[str, Any]] = {
         "steepness": {10: 8_000.0, 30: 4_800.0},
     },
 }
+MOST_ITEMS = 10_000
 KAPPA = 7.5  # where nothing was calibrated
 # Rms length of an image as the head sees it: what a learning rate belongs to.
 LENGTH, LEARNING_RATE = 105.0, 0.0125
@@ -131,7 +132,7 @@ class Settings:
         dtype = _checks.check_dtype("dtype", self.dtype)
         plain: dict[str, Any] = {
             "dtype": dtype.name,
-            "n_items": _checks.check_count("n_items", self.n_items, minimum=3),
+            "n_items": _checks.check_count("n_items", self.n_items, minimum=3, maximum=MOST_ITEMS),
             "networks": _checks.check_networks("networks", self.networks, check_network),
             "hidden": _checks.check_widths("hidden", self.hidden),
         }

@@ -101,6 +101,8 @@ def read_idx(path: Path | str) -> NDArray[np.uint8]:
                 return _parse_idx(path, file, length)
             with gzip.open(file) as unpacked:
                 return _parse_idx(path, unpacked, MOST_GROWTH * length)
+    except MemoryError:
+        _errors.raise_unreadable_file(path, "it does not fit into memory")
     except (OSError, EOFError, zlib.error) as error:
         _errors.raise_unreadable_file(path, f"{_reason(error)}; {AGAIN}")
 

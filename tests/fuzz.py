@@ -3,13 +3,14 @@
 Run: python tests/fuzz.py [--inputs 100000] [--seed 0] [--json FILE] [--keep FOLDER]. Inputs are
 mutated from seeds, which are made below; one that reaches a line of the readers that none has
 reached becomes a seed, too. A failure is anything but what the package documents: another
-exception, more than 5 seconds of CPU or 64 MB at once, an object unpickled. Failing inputs are
-kept.
+exception, a refusal of several lines, 5 seconds of CPU (and no more: it is interrupted), 60 MB at
+once, an object unpickled. Failing inputs are kept; the one that is tried is the file "input".
 """
 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gzip
 import io
 import json
@@ -17,6 +18,7 @@ import os
 import pickle
 import random
 import re
+import signal
 import struct
 import sys
 import tempfile
@@ -26,6 +28,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +38,8 @@ import metaplastic_np as mp
 from metaplastic_np import cli, commands, sources, storage
 
 INPUTS, SEED = 100_000, 0
-MOST_SECONDS, MOST_MEMORY = 5.0, 64 * 2**20
+MOST_SECONDS, MOST_MEMORY = 5.0, 60 * 2**20
+GIVEN_UP = 60  # seconds after which even what cannot be interrupted ends, and the fuzzer with it
 EXTREMES = [0, 1, 255, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1]
 
 
@@ -58,15 +62,57 @@ def write_idx(shape: tuple[int, ...], kind: int = 8) -> bytes:
 
 def write_npz(arrays: dict[str, np.ndarray], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     """An npz file; objects are pickled, which no reader may undo."""
+    members = {}
+    for name, array in arrays.items():
+        member = io.BytesIO()
+        np.lib.format.write_array(member, np.asarray(array), allow_pickle=True)
+        members[f"{name}.npy"] = member.getvalue()
+    return write_zip(members, method)
+
+
+def write_zip(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A zip of anything."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive:
-        for name, array in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.asarray(array), allow_pickle=True)
-            archive.writestr(f"{name}.npy", member.getvalue())
+        for name, member in members.items():
+            archive.writestr(name, member)
     return file.getvalue()
 
 
+def write_header(dtype: str, shape: tuple[int, ...]) -> bytes:
+    """What an array in a file begins with."""
+    file = io.BytesIO()
+    header = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue()
+
+
+def lie(data: bytes, size: int) -> bytes:
+    """A zip with one array of so many bytes, of which all headers agree and none is there."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        name = archive.namelist()[0]
+    header = write_header("|u1", (10**9,))
+    header = header.replace(b"1000000000", b"%10d" % (size - len(header)))
+    found = bytearray(write_zip({name: header}))
+    directory = found.rindex(b"PK\1\2")
+    for place in (22, directory + 24):
+        found[place : place + 4] = struct.pack("<I", size)
+    return bytes(found)
+
+
+def change_header(draw: random.Random, member: bytes) -> bytes:
+    """A value of a JSON header is something else."""
+    file = io.BytesIO(member)
+    header = json.loads(np.lib.format.read_array(file).item())
+    inner = draw.choice([header, *(part for part in header.values() if isinstance(part, dict))])
+    if inner:
+        inner[draw.choice(list(inner))] = draw.choice(VALUES)
+    text = io.BytesIO()
+    np.lib.format.write_array(text, np.array(json.dumps(header)))
+    return text.getvalue()
+
+
+@cache
 def make_npz_seeds() -> list[bytes]:
     """Datasets, our own files, objects, and an array within an array's file."""
     labels = np.repeat(np.arange(3), 4)
@@ -75,6 +121,7 @@ def make_npz_seeds() -> list[bytes]:
     dataset |= {"test_images": images / 255, "test_labels": labels.astype(np.uint8)}
     network = mp.init_network((3, 2), rng=np.random.default_rng(0))
     rule = mp.init_metaplasticity(network, "hybrid", steepness=2.0, rng=np.random.default_rng(0))
+    tiny = mp.Settings(n_items=3, trials=1, n_train_images=9, n_features=8, hidden=(4,))
     header = np.array(json.dumps({"kind": "network", "schema": 1}))
     objects = np.array([Payload()], dtype=object)
     with tempfile.TemporaryDirectory() as folder:
@@ -83,15 +130,29 @@ def make_npz_seeds() -> list[bytes]:
         for save, what in ((mp.save_network, network), (mp.save_metaplasticity, rule)):
             save(path, what)
             saved.append(path.read_bytes())
+        results = mp.run_experiment(mp.load_digits(), tiny, backend="numpy")
+        saved.append(mp.save_results(results, folder, name="tiny")[0].read_bytes())
     found_before = [  # files that once got through to an exception
         {"header": header, "layer_sizes": np.array(3), "parameters": network.parameters},
         {"header": header, "layer_sizes": np.array([np.inf, 2]), "parameters": network.parameters},
+    ]
+    found_before = [write_npz(arrays) for arrays in found_before]
+    found_before += [
+        write_header("|u1", (8 * 2**30,)) + bytes(8),  # not in a zip
+        lie(write_npz({"header": np.array("{}")}), 2**32 - 2),
+        write_zip({"a\nb.npy": write_header("|O", (1,))}),
+        write_zip({"header.npy": write_header("|V0", (3,) * 30)}),
+        write_zip({"header.npy": b"\x93NUMPY\2\0\0\0\0\4" + bytes(2**26)}),
+        *(
+            write_npz({"x": np.zeros(2**23)}, method)
+            for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+        ),
     ]
     return [
         write_npz(dataset),
         write_npz(dataset, zipfile.ZIP_STORED),
         *saved,
-        *map(write_npz, found_before),
+        *found_before,
         write_npz({**dataset, "train_images": objects}),
         write_npz({"header": objects}),
         write_npz({**dataset, "test_images": np.frombuffer(saved[0], np.uint8)}),
@@ -120,6 +181,36 @@ true presentation update numpy numba auto quick standard paper balance 256,256 ,
 46 0 -1 -0 1e3 1e400 nan inf -inf 0.5 1_0 99999999999999999999 1000000000 ~ /dev/null . .. *
 --trials=3 --items=1000000000 --seed=-1 --hidden= --= -- - é 🧠 \\x00 %s {} ../../x
 """
+ARGUMENTS = [*WORDS.split(), "two\nlines", "", " ", "x" * 300, "x/" * 3000]
+
+
+VALUES = [
+    None,
+    True,
+    -1,
+    0,
+    4,
+    45,
+    10**9,
+    10**400,
+    1e308,
+    1e-400,
+    "",
+    "frequency",
+    "poisoning",
+    "x\ny",
+]
+VALUES += [
+    [],
+    {},
+    [3],
+    [0] * 1000,
+    [[0, 0, 0, 0]],
+    ["hybrid"],
+    [10**9, 10**9],
+    {"x": []},
+    "x" * 9999,
+]
 
 
 # --- mutations -----------------------------------------------------------------------
@@ -171,13 +262,14 @@ def mutate_npz(draw: random.Random, data: bytes, others: list[bytes]) -> bytes:
     members = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
+            if sum(member.file_size for member in archive.infolist()) < 1_000_000:  # else a bomb
+                members = {name: archive.read(name) for name in archive.namelist()}
     except Exception:  # not a zip any more
         return mutate_bytes(draw, data, others)
     if not members:
         return mutate_bytes(draw, data, others)
     name = draw.choice(list(members))
-    change, member = draw.randrange(6), members[name]
+    change, member = draw.randrange(8), members[name]
     if change == 0:  # a shape that promises what is not there
         number = str(draw.choice(EXTREMES)).encode()
         member = re.sub(rb"\d+(?=[,)])", number, member, count=draw.randint(1, 2))
@@ -190,30 +282,40 @@ def mutate_npz(draw: random.Random, data: bytes, others: list[bytes]) -> bytes:
         del members[name]
     elif change == 4:
         members[draw.choice(["header.npy", "train_labels.npy", "x", "../x.npy", "x/"])] = member
-    else:
+    elif change == 5:
         member = draw.choice(list(members.values()))
+    elif change == 6:
+        return lie(data, draw.randint(200, 2**32 - 2))
+    else:
+        try:
+            name, member = "header.npy", change_header(draw, members["header.npy"])
+        except (KeyError, ValueError, AttributeError, TypeError):  # none, or damaged before
+            return mutate_bytes(draw, data, others)
     if name in members:
         members[name] = member
-    file = io.BytesIO()
-    method = draw.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
-    with zipfile.ZipFile(file, "w", method) as archive:
-        for each, content in members.items():
-            archive.writestr(each, content)
-    return file.getvalue()
+    methods = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA]
+    return write_zip(members, draw.choice(methods))
 
 
 def mutate_words(draw: random.Random, data: bytes, others: list[bytes]) -> bytes:
     """Other words, at other places."""
-    words = data.decode().split("\n") if data else []
+    words = data.decode().split("\0") if data else []
     for _ in range(draw.randint(1, 3)):
         place = draw.randrange(len(words) + 1)
-        words[place : place + draw.randint(0, 1)] = draw.choices(
-            WORDS.split(), k=draw.randint(0, 3)
-        )
-    return "\n".join(words).encode()
+        words[place : place + draw.randint(0, 1)] = draw.choices(ARGUMENTS, k=draw.randint(0, 3))
+    return "\0".join(words).encode()
 
 
 # --- targets -------------------------------------------------------------------------
+
+
+class Hanging(BaseException):
+    """An input took too long."""
+
+
+def give_up(*_: object) -> None:
+    """When time is up."""
+    raise Hanging
 
 
 class Reached(BaseException):
@@ -250,11 +352,12 @@ def parse_words(path: Path, data: bytes) -> bool:
     said = io.StringIO()
     with redirect_stdout(io.StringIO()), redirect_stderr(said):
         try:
-            status = cli.main(data.decode().split("\n"))
+            status = cli.main(data.decode().split("\0"))
         except Reached:
             return True
     assert status in (0, 1, 2)
     assert "unexpected" not in said.getvalue(), said.getvalue()
+    assert said.getvalue().count("\n") <= 1, said.getvalue()
     return status == 0
 
 
@@ -275,7 +378,7 @@ TARGETS: dict[str, tuple[list[bytes], Mutate, Callable[[Path, bytes], bool]]] = 
     "npz dataset": (make_npz_seeds(), mutate_npz, lambda p, d: read_file(mp.load_npz, p, d)),
     "own npz": (make_npz_seeds(), mutate_npz, lambda p, d: read_file(read_ours, p, d)),
     "command line": (
-        [b"run\nserial-position", b"reproduce\n--preset\nquick", b"data\nlist", b""],
+        [b"run\0serial-position", b"reproduce\0--preset\0quick", b"report\0x", b"data\0list", b""],
         mutate_words,
         parse_words,
     ),
@@ -307,16 +410,21 @@ def try_one(
     tracemalloc.reset_peak()
     before, started = tracemalloc.get_traced_memory()[0], time.process_time()
     accepted, wrong = False, ""
+    signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
+    faulthandler.dump_traceback_later(GIVEN_UP, exit=True)
     try:
         accepted = target(path, data)
     except Exception as error:
         wrong = f"{type(error).__name__}: {error}"
+    except Hanging:
+        wrong = f"it took more than {MOST_SECONDS} s"
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        faulthandler.cancel_dump_traceback_later()
     seconds = time.process_time() - started
     memory = tracemalloc.get_traced_memory()[1] - before
     if sys.unpickled:
         wrong = "it was unpickled"
-    elif not wrong and seconds > MOST_SECONDS:
-        wrong = f"it took {seconds:.1f} s"
     elif not wrong and memory > MOST_MEMORY:
         wrong = f"it took {memory / 2**20:.0f} MB"
     return accepted, wrong, seconds, memory
@@ -328,6 +436,7 @@ def fuzz(name: str, inputs: int, seed: int, keep: Path, say: Callable[[str], Non
     draw, corpus, lines, seen = random.Random(f"{seed} {name}"), list(seeds), set(), set()
     count = {"inputs": 0, "accepted": 0, "refused": 0, "failures": 0}
     slowest, largest, path = 0.0, 0, keep / "input"
+    signal.signal(signal.SIGPROF, give_up)
     tracemalloc.start()
     for number in range(inputs):
         data = seeds[number] if number < len(seeds) else mutate(draw, draw.choice(corpus), corpus)
@@ -368,6 +477,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     keep = given.keep or Path(tempfile.mkdtemp())
+    keep.mkdir(parents=True, exist_ok=True)
     patch_commands()
     os.environ["METAPLASTIC_NP_DATA"] = str(keep)  # MNIST is nowhere
     started, found = time.perf_counter(), {}

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,11 @@ def test_wrong_usage_is_one_line_writes_nothing_and_exits_2(arguments, message, 
     assert not Path("results").exists()
 
 
+def test_the_version_is_that_of_the_package(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"metaplastic-np {version('metaplastic-np')}\n"
+
+
 @pytest.mark.parametrize("arguments", [[], ["walk"], ["run"], ["run", "everything"]])
 def test_no_or_unknown_commands_exit_2(arguments, capsys):
     assert cli.main(arguments) == 2
@@ -163,6 +169,20 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_exits_1(capsys):
     status, out, err = run("--out", "file/results", capsys=capsys)
     assert (status, out) == (1, "")
     assert err.startswith(f"metaplastic-np: cannot write to {Path('file/results')}: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["report", "x" * 300], "cannot read xxx"),
+        (["run", "serial-position", "two\nlines"], "unrecognized arguments: two lines (see"),
+    ],
+)
+def test_whatever_is_typed_a_refusal_is_one_line(arguments, message, capsys):
+    assert cli.main(arguments) == 2
+    err = capsys.readouterr().err
+    assert message in err
     assert err.count("\n") == 1
 
 

@@ -407,6 +407,14 @@ CASES = {
         lambda: mp.Settings(n_items=2),
         "`n_items` must be a whole number, at least 3; got 2",
     ),
+    "more items than anyone lists": (
+        lambda: mp.Settings(n_items=10_001),
+        "`n_items` must be at most 10000; got 10001",
+    ),
+    "a whole number too large for a float": (
+        lambda: mp.Settings(learning_rate=10**400),
+        r"`learning_rate` must be a finite number above 0; got 10{199}\.\.\.$",
+    ),
     "a hidden layer of no units": (
         lambda: mp.Settings(hidden=(4, 0)),
         "`hidden` must be a whole number, at least 1; got 0",

@@ -404,6 +404,37 @@ def test_a_file_of_another_kind_or_schema_is_refused(results, tmp_path):
         mp.load_results(path)
 
 
+def rewrite(results, path, arrays=None, **facts):
+    """Results of which something is not as it was."""
+    found = {name: getattr(results, name) for name in experiments.ARRAYS}
+    mp.write_arrays(path, found | (arrays or {}), header=results.header | facts)
+
+
+@pytest.mark.parametrize("name", experiments.ARRAYS)
+def test_results_whose_arrays_do_not_fit_their_settings_are_refused(name, results, tmp_path):
+    array = getattr(results, name)
+    for wrong in (array[:1], array[None], array.astype("M8[s]")):
+        rewrite(results, tmp_path / "a.npz", {name: wrong})
+        with pytest.raises(mp.InputError, match=rf"a\.npz: {name} are \("):
+            mp.load_results(tmp_path / "a.npz")
+
+
+def test_results_without_their_facts_are_refused(results, tmp_path):
+    header = {name: fact for name, fact in results.header.items() if name != "machine"}
+    arrays = {name: getattr(results, name) for name in experiments.ARRAYS}
+    mp.write_arrays(tmp_path / "a.npz", arrays, header=header)
+    with pytest.raises(mp.InputError, match="it lacks machine"):
+        mp.load_results(tmp_path / "a.npz")
+
+
+def test_settings_that_are_no_settings_are_another_run(results, tmp_path):
+    rewrite(results, tmp_path / "mine.npz", settings=[1, 2])
+    with pytest.raises(mp.InputError, match="its settings cannot be used"):
+        mp.load_results(tmp_path / "mine.npz")
+    with pytest.raises(mp.OutputError, match="belongs to a run with other settings"):
+        mp.save_results(results, tmp_path, name="mine")
+
+
 # --- the effect itself ---------------------------------------------------------------
 
 

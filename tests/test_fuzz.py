@@ -1,12 +1,16 @@
 """A few hundred hostile inputs, and a fuzzer that bites. `python tests/fuzz.py` tries many."""
 
-import time
+import signal
 
 import fuzz
 import numpy as np
 import pytest
 
 from metaplastic_np import cli, commands, storage
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="the fuzzer stops what hangs by a signal"
+)
 
 
 @pytest.fixture
@@ -45,8 +49,7 @@ def forget(path):
 
 
 def hang(path):
-    started = time.process_time()
-    while time.process_time() < started + 0.2:
+    while True:
         pass
 
 
@@ -55,7 +58,7 @@ BROKEN = {
     "unpickles": (unpickle, "it was unpickled"),
     "believes": (no_promises, " MB"),
     "forgets": (forget, "KeyError"),
-    "hangs": (hang, "it took 0.2 s"),
+    "hangs": (hang, "it took more than 0.1 s"),
 }
 
 

@@ -1,11 +1,15 @@
 """Files are whole or absent, and nothing is unpickled."""
 
 import pickle
+import struct
+import zipfile
 
 import numpy as np
 import pytest
+from fuzz import lie, write_npz
 
 import metaplastic_np as mp
+from metaplastic_np import storage
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
@@ -74,8 +78,42 @@ def test_nothing_is_unpickled(tmp_path):
     with pytest.raises(mp.InputError, match="damaged or not an npz"):
         mp.read_arrays(path)
     np.save(tmp_path / "plain.npy", np.arange(3))
-    with pytest.raises(mp.InputError, match="it is not an npz file"):
+    with pytest.raises(mp.InputError, match="damaged or not an npz"):
         mp.read_arrays(tmp_path / "plain.npy")
+
+
+def test_what_is_packed_too_well_to_be_data_is_refused(tmp_path, monkeypatch):
+    mp.write_arrays(tmp_path / "zeros.npz", {"images": np.zeros(100_000)}, header={})
+    mp.read_arrays(tmp_path / "zeros.npz")
+    monkeypatch.setattr(storage, "BOMB_BYTES", 800_000)
+    with pytest.raises(mp.InputError, match=r"it promises 800,128 bytes out of \d+$"):
+        mp.read_arrays(tmp_path / "zeros.npz")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_unpack_without_bound_are_refused(method, tmp_path):
+    (tmp_path / "a.npz").write_bytes(write_npz({"a": np.arange(3)}, method))
+    with pytest.raises(mp.InputError, match="packed by another method than deflate"):
+        mp.read_arrays(tmp_path / "a.npz")
+
+
+def test_headers_that_agree_on_a_lie_take_no_memory(tmp_path):
+    (tmp_path / "a.npz").write_bytes(lie(write_npz({"a": np.arange(3)}), 2**32 - 2))
+    with pytest.raises(mp.InputError, match=r"it promises 4,294,967,294 bytes out of \d\d$"):
+        mp.read_arrays(tmp_path / "a.npz")
+
+
+def test_pieces_of_a_file_that_are_more_than_all_of_it_are_refused(tmp_path):
+    """A zip whose directory names the same bytes again and again."""
+    whole = write_npz({"a": np.arange(1000)}, zipfile.ZIP_STORED)
+    start, end = whole.rindex(b"PK\1\2"), whole.rindex(b"PK\5\6")
+    directory = whole[start:end] * 3
+    found = bytearray(whole[:start] + directory + whole[end:])
+    place = found.rindex(b"PK\5\6")
+    found[place + 8 : place + 16] = struct.pack("<HHI", 3, 3, len(directory))
+    (tmp_path / "a.npz").write_bytes(found)
+    with pytest.raises(mp.InputError, match="damaged or not an npz"):
+        mp.read_arrays(tmp_path / "a.npz")
 
 
 def test_names_that_no_file_can_have_are_refused_in_words(tmp_path):
