@@ -322,7 +322,10 @@ def check_widths(name: str, widths: Sequence[int]) -> tuple[int, ...]:
 
 def raise_unmoved() -> NoReturn:
     """Kappa needs a displacement."""
-    raise InputError("`displacement` must not be 0 everywhere: nothing has moved since birth")
+    raise InputError(
+        "`displacement` must not be 0 everywhere: nothing has moved since birth. "
+        "Is the learning rate too small?"
+    )
 
 
 # --- items and data ------------------------------------------------------------------

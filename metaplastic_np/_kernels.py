@@ -95,8 +95,8 @@ def _rate_row_into(rate, parameters, rule, born):
         if np.isfinite(stiffness):
             displacement = np.abs(parameters[i] - initial_parameters[i])
             decay = np.exp(-two * ((stiffness * displacement) * steepness))
-            plasticity = min(four * decay / ((one + decay) * (one + decay)), one)
-            rate[i] = learning_rate * plasticity
+            plasticity = four * decay / ((one + decay) * (one + decay))
+            rate[i] = learning_rate * (plasticity if plasticity < one else one)  # NaN: f is 1
         else:
             rate[i] = zero
 
@@ -183,7 +183,7 @@ def _softmax_cross_entropy(logits, stride, n_classes, labels):
         highest = row[0]
         for unit in range(n_classes):
             highest = max(highest, row[unit])
-        label_logit = row[labels[i]] - highest
+        margin = np.float64(highest) - np.float64(row[labels[i]])
         exponentials = logits.dtype.type(0)
         for unit in range(n_classes):
             row[unit] = np.exp(row[unit] - highest)
@@ -193,7 +193,7 @@ def _softmax_cross_entropy(logits, stride, n_classes, labels):
         row[labels[i]] -= one
         for unit in range(n_classes):
             row[unit] /= count
-        total += np.log(exponentials) - label_logit
+        total += np.log(exponentials) + margin
     return total / labels.size
 
 

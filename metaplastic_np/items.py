@@ -258,7 +258,9 @@ def _draw_images(
             rows[item] = rng.choice(candidates, n_images, replace=dataset.paired)
         sides.append(images[rows])
     # (item, image, row, column): side by side is along the columns.
-    canvas = np.concatenate(sides, axis=-1).astype(dtype, copy=False)
+    with np.errstate(over="ignore"):  # refused below, in words
+        canvas = np.concatenate(sides, axis=-1).astype(dtype, copy=False)
+    _checks.check_finite(f"{part}_images", canvas)
     if images.dtype == np.uint8:
         canvas /= 255
     return np.ascontiguousarray(canvas.reshape(len(classes), n_images, -1))

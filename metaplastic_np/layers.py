@@ -163,6 +163,7 @@ def softmax_cross_entropy_forward(
     Returns
     -------
     loss : float, in nats
+        inf where the largest float64 is too small for it.
     cache : what :func:`softmax_cross_entropy_backward` needs
 
     Raises
@@ -180,11 +181,14 @@ def softmax_cross_entropy_forward(
     _checks.check_logits(logits)
     labels = _checks.check_labels("labels", labels, n_rows=len(logits), n_classes=logits.shape[1])
     # softmax(Z) = softmax(Z - c); c = max keeps every exponential in [0, 1].
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    exponentials = np.exp(shifted)
-    sums = exponentials.sum(axis=1, keepdims=True)
-    rows = np.arange(len(labels))
-    loss = float(np.mean(np.log(sums[:, 0]) - shifted[rows, labels]))
+    highest = logits.max(axis=1, keepdims=True)
+    of_label = np.take_along_axis(logits, labels[:, None], axis=1)
+    with np.errstate(over="ignore"):  # exp(-inf) is 0, as it should be
+        exponentials = np.exp(logits - highest)
+        # float64, since float32 logits may lie further apart than float32 reaches.
+        margin = np.subtract(highest, of_label, dtype=np.float64)
+        sums = exponentials.sum(axis=1, keepdims=True)
+        loss = float(np.mean(np.log(sums) + margin))
     return loss, (exponentials / sums, labels)
 
 

@@ -12,7 +12,7 @@ That refresh is itself a boundary signal; ``refresh="update"`` does without it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from . import _checks, _errors
 from .items import Presentation
-from .metaplasticity import Metaplasticity
+from .metaplasticity import Metaplasticity, measure_displacement
 from .network import Network, loss_and_gradient, sgd_step_inplace, split_parameters
 from .plasticity import measure_plasticity, measure_synaptic_rate
 
@@ -128,6 +128,7 @@ def learn_item(
         "labels", presentation.labels, n_rows=len(images), n_classes=network.layer_sizes[-1]
     )
     backend = _checks.check_backend(backend)
+    settings = replace(settings, batch_size=min(settings.batch_size, len(images)))
 
     start = _start_numba if backend == "numba" else _start_numpy
     learn, gradient = start(network, metaplasticity, settings, images, labels)
@@ -144,6 +145,8 @@ def learn_item(
             _errors.raise_non_finite_gradient(layer, done, presentation.number)
         if not _checks.is_finite(parameters):
             _errors.raise_diverged("the weights", presentation.number)
+        if not _checks.is_finite(losses[:done]):
+            _errors.raise_diverged("the losses", presentation.number)
         if after_epoch is not None:
             after_epoch(epoch)
     return losses
@@ -167,7 +170,7 @@ def _start_numpy(
     def refresh() -> None:
         plasticity = measure_plasticity(
             metaplasticity.flexibility,
-            network.parameters - metaplasticity.initial_weights,
+            measure_displacement(network, metaplasticity),
             steepness=metaplasticity.steepness,
         )
         rate[:] = measure_synaptic_rate(plasticity, learning_rate=settings.learning_rate)

@@ -132,6 +132,7 @@ def measure_displacement(network: Network, metaplasticity: Metaplasticity) -> ND
     Returns
     -------
     array (n_parameters,), in units of weight
+        The largest float where it would overflow.
 
     Raises
     ------
@@ -154,7 +155,9 @@ def measure_displacement(network: Network, metaplasticity: Metaplasticity) -> ND
         shape=network.parameters.shape,
         dtype=network.parameters.dtype,
     )
-    return network.parameters - birth
+    largest = np.finfo(birth.dtype).max
+    with np.errstate(over="ignore"):
+        return np.clip(network.parameters - birth, -largest, largest)
 
 
 def save_metaplasticity(path: Path | str, metaplasticity: Metaplasticity) -> None:

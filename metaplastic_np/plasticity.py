@@ -139,7 +139,8 @@ def measure_kappa(displacement: ArrayLike, *, steepness: float) -> float:
     Raises
     ------
     InputError
-        If no weight has moved, or a displacement is not finite.
+        If no weight has moved, a displacement is not finite, or kappa is too large or too small
+        for a float.
 
     Examples
     --------
@@ -152,7 +153,10 @@ def measure_kappa(displacement: ArrayLike, *, steepness: float) -> float:
     moved = moved[moved != 0]
     if moved.size == 0:
         _checks.raise_unmoved()
-    return float(steepness * np.sqrt(np.mean(np.square(moved))))
+    # A power of 2 keeps squares in range and changes no digit.
+    exponent = np.frexp(np.abs(moved).max())[1]
+    rms = np.ldexp(np.sqrt(np.mean(np.square(np.ldexp(moved, -exponent)))), exponent)
+    return _checks.check_positive("kappa", steepness * float(rms))
 
 
 def measure_drift(effort: float, *, flexibility: float) -> float:
@@ -185,14 +189,18 @@ def measure_drift(effort: float, *, flexibility: float) -> float:
     if effort == 0:
         return 0.0
     effort = _checks.check_positive("effort", effort)
-    if flexibility == 0:
+    stiffness = (1 - flexibility) / flexibility if flexibility else np.inf
+    if stiffness == np.inf:
         return 0.0
-    stiffness = (1 - flexibility) / flexibility
     if stiffness == 0:
         return effort
     # Without its first term asinh(4ct)/(2c) solves the equation, so x lies below that, and below t.
-    low, high = 0.0, min(effort, float(np.arcsinh(4 * stiffness * effort)) / (2 * stiffness))
-    while low < (middle := (low + high) / 2) < high:
-        reached = middle / 2 + np.sinh(2 * stiffness * middle) / (4 * stiffness)
-        low, high = (middle, high) if reached < effort else (low, middle)
+    scaled = stiffness * effort * 4
+    if scaled == np.inf:  # asinh(z) is log(2z), and the first term is nothing
+        return float(np.log(8) + np.log(stiffness) + np.log(effort)) / 2 / stiffness
+    low, high = 0.0, min(effort, float(np.arcsinh(scaled)) / 2 / stiffness)
+    with np.errstate(over="ignore"):
+        while low < (middle := (low + high) / 2) < high:
+            reached = middle / 2 + np.sinh(2 * middle * stiffness) / 4 / stiffness
+            low, high = (middle, high) if reached < effort else (low, middle)
     return high

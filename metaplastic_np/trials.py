@@ -298,11 +298,12 @@ def _draw_scaled_items(
         items = draw_new_items(items, dataset, n_new=n_new, rng=np.random.default_rng(for_new))
     if settings.n_features:
         rng = np.random.default_rng(for_features)
-        items = freeze_features(items, n_features=settings.n_features, rng=rng)
+        with np.errstate(over="ignore", invalid="ignore"):
+            items = freeze_features(items, n_features=settings.n_features, rng=rng)
     scale = _checks.check_scalar(
         "input_scale", settings.input_scale, dtype=items.train_images.dtype
     )
-    with np.errstate(over="ignore"):  # refused here, in words
+    with np.errstate(over="ignore"):  # refused below, in words
         scaled = {name: getattr(items, name) * scale for name in ("train_images", "test_images")}
     for name, images in scaled.items():
         _checks.check_finite(name, images)
@@ -343,7 +344,10 @@ def _learn_and_test(
     confusion: list[NDArray[np.int64]] = []
 
     def test(_: int = 0) -> None:
-        confusion.append(measure_confusion(network, items.test_images[: len(items)]))
+        try:
+            confusion.append(measure_confusion(network, items.test_images[: len(items)]))
+        except _errors.DivergenceError:
+            _errors.raise_diverged("the network's answers", presentation.number)
 
     learn_item(
         network,
@@ -398,13 +402,16 @@ def _measure_by_flexibility(
         tenth = np.minimum((f * TENTHS).astype(np.intp), TENTHS - 1)
         count = np.bincount(tenth, minlength=TENTHS)
         places = np.array(weights, dtype=np.float64)
+        # A power of 2 keeps squares in range and changes no digit.
+        exponent = np.frexp(np.abs(places).max())[1] + 1
+        places = np.ldexp(places, -exponent)
         steps, total = places[1:] - places[starts], places[-1] - places[0]
         whole = np.bincount(tenth, weights=total**2, minlength=TENTHS)
         with np.errstate(invalid="ignore"):  # 0 / 0 is NaN: no synapse, or none that moved
             for number, step in enumerate(steps):
                 squares = np.bincount(tenth, weights=step**2, minlength=TENTHS)
                 along = np.bincount(tenth, weights=step * total, minlength=TENTHS)
-                moved[network, number] = np.sqrt(squares / count)
+                moved[network, number] = np.ldexp(np.sqrt(squares / count), exponent)
                 share[network, number] = along / whole
     return moved, share
 

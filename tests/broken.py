@@ -108,8 +108,8 @@ BREAKS = [
     ),
     (
         "_kernels",
-        "rate[i] = learning_rate * plasticity",
-        "rate[i] = learning_rate",
+        "learning_rate * (plasticity if plasticity < one else one)",
+        "learning_rate",
         "learning",
         "scalar_loop",
     ),

@@ -10,7 +10,7 @@ import pytest
 from worlds import learn, make_world
 
 import metaplastic_np as mp
-from metaplastic_np import learning
+from metaplastic_np import learning, trials
 
 DTYPES = [np.float32, np.float64]
 
@@ -35,11 +35,11 @@ def exact_plasticity(flexibility, displacement, steepness):
         return 4 * decay / (1 + decay) ** 2, a
 
 
-def kernel_plasticity(flexibility, displacement, steepness):
+def kernel_plasticity(flexibility, displacement, steepness, born=0):
     from metaplastic_np import _kernels
 
     dtype = flexibility.dtype
-    rate, birth = np.empty_like(flexibility), np.zeros_like(flexibility)
+    rate, birth = np.empty_like(flexibility), np.full_like(flexibility, born)
     rule = birth, flexibility, dtype.type(steepness), dtype.type(1)
     with np.errstate(all="ignore"):  # interpreted, it would warn where compiled it does not
         _kernels._rate_row_into(rate, displacement, rule, 0)
@@ -85,11 +85,80 @@ def test_a_flexibility_next_to_0_is_rigid_and_next_to_1_ordinary(backend, dtype)
         assert error <= 100 * np.finfo(dtype).eps * np.abs(expected).max() * level
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_displacement_that_overflows_is_the_largest_there_is(dtype):
+    largest = np.finfo(dtype).max
+    network = mp.init_network((1, 3), rng=np.random.default_rng(0), dtype=dtype)
+    network.parameters[:] = largest
+    rule = mp.Metaplasticity(
+        initial_weights=np.full(6, -largest),
+        flexibility=np.array([1, 0.99, 0.5, 0.01, 0, 1], dtype),
+        steepness=1.0,
+    )
+    found = mp.measure_displacement(network, rule)
+    assert (found == largest).all()
+    plasticity = mp.measure_plasticity(rule.flexibility, found, steepness=1.0)
+    np.testing.assert_array_equal(plasticity, [1, 0, 0, 0, 0, 1])
+
+
+@pytest.mark.numba
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_displacement_that_overflows_in_the_kernel_leaves_ordinary_synapses_plastic(dtype):
+    largest = np.finfo(dtype).max
+    flexibility = np.array([1, 0.99, 0.5, 0.01, 0, 1], dtype)
+    found = kernel_plasticity(flexibility, np.full(6, largest), 1.0, born=-largest)
+    np.testing.assert_array_equal(found, [1, 0, 0, 0, 0, 1])
+
+
+@pytest.mark.parametrize("power", [-960, -600, 0, 600, 1022])
+def test_kappa_and_its_tenths_do_not_depend_on_the_unit_of_weight(power):
+    """A unit that is a power of 2 changes no digit, where squares under- or overflow, too."""
+    rng = np.random.default_rng(0)
+    weights, f = rng.uniform(0.25, 1, (4, 50)), rng.uniform(size=50)
+    unit = 2.0**power
+    assert mp.measure_kappa(weights * unit, steepness=1 / unit) == mp.measure_kappa(
+        weights, steepness=1.0
+    )
+    (moved, share), (scaled, same_share) = (
+        trials._measure_by_flexibility([list(path)], [f], [0, 1, 2])
+        for path in (weights, weights * unit)
+    )
+    np.testing.assert_array_equal(scaled, moved * unit)
+    np.testing.assert_array_equal(same_share, share)
+
+
+@pytest.mark.parametrize("effort", [1e-300, 1e-6, 1.0, 1e6, 1e300])
+@pytest.mark.parametrize("flexibility", [5e-324, 1e-308, 1e-300, 1e-9, 0.5, 1 - 2**-53])
+def test_drift_solves_its_equation_for_any_flexibility_and_effort(flexibility, effort):
+    """Beside 60 digits: x / 2 + sinh(2cx) / (4c) is the effort, c = (1 - f) / f."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        x = mp.measure_drift(effort, flexibility=flexibility)
+    assert 0 <= x <= effort
+    with localcontext(prec=60):
+        f = Decimal(flexibility)
+        c = (1 - f) / f
+
+        def reached(x):
+            power = 2 * c * x
+            if power < Decimal("1e-20"):  # sinh is its argument
+                return x / 2 + power / (4 * c)
+            return x / 2 + (power.exp() - (-power).exp()) / (8 * c)
+
+        eps = Decimal(2) ** -48
+        tiny = Decimal("1e-320")
+        low, high = (
+            max(Decimal(0), Decimal(x) * (1 + side * eps) + side * tiny) for side in (-1, 1)
+        )
+        assert reached(low) <= Decimal(effort)
+        assert reached(high) >= Decimal(effort)
+
+
 # --- the network ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("logit", [1e4, 1e30])
+@pytest.mark.parametrize("logit", [1e4, 1e30, 2e38])
 def test_logits_of_any_size_cost_their_margin_and_pull_as_softmax_says(backend, dtype, logit):
     """A sure and wrong answer: the loss is the margin, and the gradient x (softmax - onehot)."""
     network = mp.init_network((1, 3), rng=np.random.default_rng(0), dtype=dtype)
@@ -105,6 +174,24 @@ def test_logits_of_any_size_cost_their_margin_and_pull_as_softmax_says(backend, 
     assert losses[0] == pytest.approx(2 * logit, rel=1e-6)
     step = 0.25 * np.array([1, -1, 0])  # softmax is (1, 0, 0)
     np.testing.assert_allclose(network.weights[0][0], [1, -1, 0.5] - step, rtol=1e-6)
+
+
+def test_a_loss_that_no_float_holds_is_infinite_alone_and_divergence_in_learning(backend):
+    network = mp.init_network((1, 3), rng=np.random.default_rng(0), dtype=np.float64)
+    network.parameters[:] = [1, -1, 0.5, 0, 0, 0]
+    logits = network.weights[0] * 1.5e308
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert mp.softmax_cross_entropy_forward(logits, np.array([1]))[0] == np.inf
+        rule = mp.init_metaplasticity(
+            network, "conventional", steepness=1.0, rng=np.random.default_rng(0)
+        )
+        shown = mp.Presentation(
+            images=np.array([[1.5e308]]), labels=np.array([1]), order=np.array([[0]]), number=4
+        )
+        settings = mp.LearningSettings(learning_rate=1e-308, batch_size=1)
+        with pytest.raises(mp.DivergenceError, match=r"losses are not finite after presentation 5"):
+            mp.learn_item(network, rule, shown, settings=settings, backend=backend)
 
 
 @pytest.mark.parametrize("kind", ["conventional", "hybrid"])
@@ -137,7 +224,7 @@ def test_one_to_six_layers_learn_as_a_scalar_loop(backend, n_hidden, batch_size)
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_batch_larger_than_the_data_is_all_of_the_data(backend, dtype):
-    whole, larger = (make_world(3, dtype=dtype, batch_size=size) for size in (9, 10**6))
+    whole, larger = (make_world(3, dtype=dtype, batch_size=size) for size in (9, 10**15))
     assert learned(whole, backend).tobytes() == learned(larger, backend).tobytes()
 
 
@@ -173,6 +260,45 @@ def test_lists_of_3_items_and_of_all_45_run(n_items, backend):
     assert (found.confusion.sum(axis=-1) == 2).all()
     assert np.isfinite(found.recall).all()
     assert np.isfinite(found.kappa).all()
+
+
+def test_pixels_that_the_dtype_cannot_hold_are_refused_in_words():
+    images, labels = np.full((6, 4), 1e39), np.array([0, 1, 2, 0, 1, 2])
+    dataset = mp.Dataset(
+        name="bright",
+        train_images=images,
+        train_labels=labels,
+        test_images=images,
+        test_labels=labels,
+    )
+    settings = mp.Settings(n_items=3, n_train_images=2, n_test_images=1, n_features=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(mp.InputError, match=r"`train_images` must be finite; got inf at"):
+            mp.run_experiment(dataset, settings, backend="numpy")
+
+
+def test_answers_that_overflow_are_told_with_their_presentation(monkeypatch):
+    asked = iter(range(100))
+
+    def overflow_at_the_fourth(network, images):
+        if next(asked) == 3:
+            raise mp.DivergenceError("not finite")
+        return mp.measure_confusion(network, images)
+
+    monkeypatch.setattr(trials, "measure_confusion", overflow_at_the_fourth)
+    settings = mp.Settings(
+        n_items=3,
+        trials=1,
+        networks=("stable",),
+        n_train_images=9,
+        n_features=8,
+        hidden=(4,),
+        epochs=1,
+    )
+    # Before learning; after the first presentation, which newborns share; and after two more.
+    with pytest.raises(mp.DivergenceError, match="answers are not finite after presentation 3"):
+        mp.run_experiment(mp.load_digits(), settings, backend="numpy")
 
 
 def test_two_items_are_refused_where_labels_are_permuted():
