@@ -23,16 +23,14 @@ from ._errors import InputError
 
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 BACKENDS = ("auto", "numba", "numpy")
-PIECE = 1_000_000  # numbers looked at together
-MOST_SHOWN = 200  # letters of what was seen
+PIECE, MOST_SHOWN = 1_000_000, 200  # numbers looked at together, letters shown of what was seen
 
 
 def _expected(name: str, expected: str, seen: object, where: str = "") -> NoReturn:
     place = f" at {where}" if where else ""
     words = str(seen)
-    if len(words) > MOST_SHOWN:
-        words = words[:MOST_SHOWN] + "..."
-    raise InputError(f"`{name}` must {expected}; got {words}{place}")
+    short = words[:MOST_SHOWN] + "..." * (len(words) > MOST_SHOWN)
+    raise InputError(f"`{name}` must {expected}; got {short}{place}")
 
 
 def _first_index(bad: NDArray[np.bool_]) -> tuple[int, ...]:
@@ -322,10 +320,7 @@ def check_widths(name: str, widths: Sequence[int]) -> tuple[int, ...]:
 
 def raise_unmoved() -> NoReturn:
     """Kappa needs a displacement."""
-    raise InputError(
-        "`displacement` must not be 0 everywhere: nothing has moved since birth. "
-        "Is the learning rate too small?"
-    )
+    raise InputError("`displacement` must not be 0 everywhere: nothing has moved since birth")
 
 
 # --- items and data ------------------------------------------------------------------
@@ -389,10 +384,8 @@ def check_new_items(n_new: int, *, n_items: int, available: int, minimum: int) -
 def check_balanced(n_items: int, fewest: int, most: int) -> None:
     """Lists in which how often and when can be told apart."""
     if not fewest <= n_items <= most:
-        raise InputError(
-            f"`n_items` must be from {fewest} to {most} for orders in which frequency and position "
-            f"are independent; got {n_items}"
-        )
+        reason = "for orders in which frequency and position are independent"
+        _expected("n_items", f"be from {fewest} to {most} {reason}", n_items)
 
 
 def check_margins(name: str, values: ArrayLike) -> NDArray[np.float64]:

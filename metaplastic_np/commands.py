@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -276,10 +277,7 @@ def _balance(
     """One steepness for each length of list; kept in a file, since a resumed run needs the same."""
     path = options.out / "steepness.json"
     trials = PAPER_BALANCE_TRIALS if getattr(options, "preset", "") == "paper" else BALANCE_TRIALS
-    found: dict[str, Any] = {}
-    if options.resume:
-        with suppress(*MISSING):
-            found = dict(json.loads(path.read_text("utf-8")))
+    found = _read_steepness(path) if options.resume else {}
     balanced = {}
     for name, settings in plan.items():
         key = f"{dataset.name}, {settings.n_items} items"
@@ -289,10 +287,23 @@ def _balance(
             found[key] = balance_steepness(
                 dataset, plain, trials=trials, on_step=_show_step, **where
             )
-            text = json.dumps(found, indent=1)
-            write_atomic(path, lambda file, text=text: file.write(text.encode()))  # type: ignore[misc]
+            _write_steepness(path, found)
         balanced[name] = replace(settings, steepness=float(found[key]), kappa=None)
     return balanced
+
+
+def _write_steepness(path: Path, found: Mapping[str, float]) -> None:
+    text = json.dumps({"steepness": found, "crc32": crc32(json.dumps(found).encode())}, indent=1)
+    write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def _read_steepness(path: Path) -> dict[str, float]:
+    """What was found before; nothing, if the file is damaged: then it is found again."""
+    with suppress(*MISSING):
+        content = json.loads(path.read_text("utf-8"))
+        if crc32(json.dumps(content["steepness"]).encode()) == content["crc32"]:
+            return dict(content["steepness"])
+    return {}
 
 
 def _show_step(steepness: float, difference: float) -> None:

@@ -163,7 +163,7 @@ def load_mnist(folder: Path | str | None = None) -> Dataset:
     --------
     Once its files are there (see :func:`fetch_mnist`)::
 
-        results = run_serial_position(load_mnist(), Settings())
+        results = run_experiment(load_mnist(), Settings())
     """
     places = _places(folder)
     place, found = _find_mnist(places)

@@ -51,7 +51,7 @@ def open_pool(jobs: int) -> Iterator[Executor | None]:
     In a script, below ``if __name__ == "__main__":``, since workers import it::
 
         with open_pool(2) as executor:
-            results = run_serial_position(load_digits(), Settings(), executor=executor)
+            results = run_experiment(load_digits(), Settings(), executor=executor)
     """
     if _checks.check_count("jobs", jobs) == 1:
         yield None

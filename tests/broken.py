@@ -202,6 +202,7 @@ BREAKS = [
         "first_mean",
     ),
     ("settings", ", maximum=MOST_ITEMS", "", "errors", "bad_input"),
+    ("commands", '== content["crc32"]', "> 0", "reproduce", "a_resume_keeps"),
     ("cli", "' '.join(message.split())", "message", "cli", "whatever_is_typed"),
     ("storage", "except Exception:", "except ValueError:", "sources", "damaged_npz"),
     ("items", "canvas /= 255", "canvas /= 256", "sources", "uint8_pixels"),

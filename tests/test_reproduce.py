@@ -135,6 +135,13 @@ def test_own_data_are_balanced_first_and_a_resume_keeps_what_was_found(
     assert asked == [1]
     assert cli.main([*arguments, "--kappa", "5", "--out", str(tmp_path / "other")]) == 0
     assert asked == [1]
+    found = (tmp_path / "out" / "steepness.json").read_text()
+    for number, text in enumerate((found, found.replace("251", "291"), found[:30], "[]")):
+        folder = tmp_path / f"stopped-{number}"
+        folder.mkdir()
+        (folder / "steepness.json").write_text(text)
+        assert cli.main([*arguments, "--out", str(folder), "--resume"]) == 0
+        assert len(asked) == 1 + number  # a damaged file is no file
 
 
 @pytest.mark.parametrize(
