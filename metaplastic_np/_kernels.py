@@ -37,6 +37,7 @@ from ._products import (
     WIDTH,
     Lists,
     add_listed_product,
+    entry,
     exponent,
     find_blas,
     gather,
@@ -74,6 +75,7 @@ class Work(NamedTuple):
     packed: Any  # tiles of a batch, one below the other
     sums: Any
     labels: Any
+    positions: Any  # 0, 1, 2, ...
     columns: Lists  # of the sparse inputs
 
 
@@ -385,6 +387,7 @@ def init_work(dtype, sizes, inputs, batch_size):
         packed=np.empty(tiles * TILE * WIDTH, dtype),
         sums=np.empty(max(sizes), dtype),
         labels=np.empty(most, np.intp),
+        positions=np.arange(most),
         columns=Lists(
             np.empty(n_sparse * tiles + 2, np.uint32),
             np.empty(most * n_sparse + 1, np.uint8),
@@ -411,7 +414,7 @@ def _reorder_rows_inplace(parameters, n_out, source):
             here = there
 
 
-@jit
+@entry
 def learn_epochs(
     parameters, as_integers, rate, gradient, rule, refresh, shape, inputs, order, batch_size, work,
     losses
@@ -441,12 +444,10 @@ def _learn_sorted(target, rule, refresh, shape, inputs, order, batch_size, work,
     """
     parameters, as_integers, rate, gradient = target
     n, n_layers = order.shape[1], shape.sizes.size - 1
-    positions = np.arange(work.labels.size)
     moving = inputs.n_on * shape.sizes[1]  # weights of the first layer; the rest stand still
     still = shape.sizes[0] * shape.sizes[1]
-    is_careful = False
+    is_careful, update = False, 0
 
-    update = 0
     for epoch in range(order.shape[0]):
         for begin in range(0, n, batch_size):
             batch = order[epoch, begin : min(begin + batch_size, n)]
@@ -454,7 +455,7 @@ def _learn_sorted(target, rule, refresh, shape, inputs, order, batch_size, work,
                 work.labels[i] = inputs.labels[batch[i]]
             rows = batch
             if inputs.is_much:
-                rows, used = positions[: batch.size], 0
+                rows, used = work.positions[: batch.size], 0
                 for i in range(batch.size):
                     image, sparse = (
                         inputs.images[batch[i]],

@@ -41,14 +41,33 @@ PLAIN, PLUS, TRANSPOSED_LEFT, TRANSPOSED_RIGHT = range(4)  # forms of a product
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile without the GIL, with NumPy's division, and keep the machine code if possible."""
+    """Compile without the GIL, with NumPy's division, and keep the machine code if possible.
+
+    For compiled callers alone: what Python needs to call it, see :func:`entry`, takes a quarter of
+    the time that compilation takes.
+    """
+    return _compile(function, no_cpython_wrapper=True)
+
+
+def entry(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, to be called from Python, too."""
+    return _compile(function)
+
+
+def _compile(function: Callable[..., Any], **options: bool) -> Callable[..., Any]:
+    how: dict[str, Any] = {
+        "nogil": True,
+        "error_model": "numpy",
+        "no_cfunc_wrapper": True,
+        **options,
+    }
     try:
-        return njit(cache=True, nogil=True, error_model="numpy")(function)
+        return njit(cache=True, **how)(function)
     except RuntimeError:  # no cache folder can be written
         if UNCACHED not in _warned:
             _warned.append(UNCACHED)
             warnings.warn(UNCACHED, RuntimeWarning, stacklevel=2)
-        return njit(nogil=True, error_model="numpy")(function)
+        return njit(**how)(function)
 
 
 _warned: list[str] = []
@@ -283,7 +302,7 @@ def list_into(lists, number, used, row, inputs):
     return np.intp(end)
 
 
-@jit
+@entry
 def list_all_into(lists, images, inputs):
     """A list for every image."""
     used = 0
@@ -366,7 +385,7 @@ class Inputs(NamedTuple):
     exponent: Any  # of the largest number in the images
 
 
-@jit
+@entry
 def exponent(values):
     """The e of the smallest 2^e above all absolute values; 129 or 1025 with an inf or a NaN.
 
@@ -383,7 +402,7 @@ def exponent(values):
     return (highest >> fraction) - bias + 1
 
 
-@jit
+@entry
 def count_on_into(counts, images):
     """In how many images each input is not 0."""
     for row in range(images.shape[0]):

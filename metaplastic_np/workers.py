@@ -233,8 +233,12 @@ def _get(queue: SimpleQueue[Any], executor: Executor) -> Any:
 
 
 def count_threads() -> int:
-    """Threads worth starting: as many as cores, or 1 where there are none, as in a browser."""
-    return 1 if sys.platform == "emscripten" else os.cpu_count() or 1
+    """Threads worth starting: 1 on a single core, or where there are none, as in a browser.
+
+    Else one more than cores: three networks on two cores take turns, and no core waits.
+    """
+    cores = 1 if sys.platform == "emscripten" else os.cpu_count() or 1
+    return cores + (cores > 1)
 
 
 class _BlasLimit:

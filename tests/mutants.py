@@ -57,9 +57,9 @@ LAWS = {
 NOT_PYTHON = {
     "_kernels": {"cache_folder"},
     "_products": {
-        "jit", "_data", "_splat", "_vector_gather", "_call_blas", "lower", "pointers", "load",
-        "put", "part", "start", "_compiled_gather", "_compiled_product", "call", "find_blas",
-        "_find_numpys_blas",
+        "jit", "entry", "_compile", "_data", "_splat", "_vector_gather", "_call_blas", "lower",
+        "pointers", "load", "put", "part", "start", "_compiled_gather", "_compiled_product", "call",
+        "find_blas", "_find_numpys_blas",
     },
 }  # fmt: skip
 

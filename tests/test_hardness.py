@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import replace
 from decimal import Decimal, localcontext
+from functools import cache
 
 import naive
 import numpy as np
@@ -35,14 +36,22 @@ def exact_plasticity(flexibility, displacement, steepness):
         return 4 * decay / (1 + decay) ** 2, a
 
 
-def kernel_plasticity(flexibility, displacement, steepness, born=0):
-    from metaplastic_np import _kernels
+@cache
+def compiled_rate():
+    """The kernel of a row, which only compiled code can call, called by compiled code."""
+    from numba import njit
 
+    from metaplastic_np._kernels import _rate_row_into
+
+    return njit(lambda rate, parameters, rule, born: _rate_row_into(rate, parameters, rule, born))
+
+
+def kernel_plasticity(flexibility, displacement, steepness, born=0):
     dtype = flexibility.dtype
     rate, birth = np.empty_like(flexibility), np.full_like(flexibility, born)
     rule = birth, flexibility, dtype.type(steepness), dtype.type(1)
     with np.errstate(all="ignore"):  # interpreted, it would warn where compiled it does not
-        _kernels._rate_row_into(rate, displacement, rule, 0)
+        compiled_rate()(rate, displacement, rule, 0)
     return rate
 
 

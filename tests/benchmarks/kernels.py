@@ -50,8 +50,11 @@ def test_plasticity(benchmark, backend):
             )
         )
         return
+    import numba
+
     from metaplastic_np import _kernels
 
     rule = birth, flexibility, np.float32(5_000), np.float32(0.01)
     sizes, order = np.array([1000, 1000]), np.arange(1000)
-    benchmark(_kernels.synaptic_rate_into, np.empty_like(weights), weights, rule, order, sizes)
+    call = numba.njit(lambda *arguments: _kernels.synaptic_rate_into(*arguments))
+    benchmark(call, np.empty_like(weights), weights, rule, order, sizes)
