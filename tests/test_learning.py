@@ -424,6 +424,15 @@ def test_however_inputs_are_sorted_and_cut_the_same_is_learned(dense, piece, sca
 
 
 @pytest.mark.numba
+def test_lists_may_be_as_long_as_there_are_images(scale, monkeypatch):
+    monkeypatch.setattr(learning, "DENSE", 2.0)
+    world = make_sparse_world(scale)
+    (shown,) = world.presentations
+    world.presentations = [replace(shown, images=1 + np.abs(shown.images))]
+    assert_numba_learns_what_numpy_learns(world)
+
+
+@pytest.mark.numba
 def test_a_gradient_of_several_blocks_is_the_same_gradient(scale, monkeypatch):
     monkeypatch.setattr(learning, "DENSE", 0.0)
     world = make_sparse_world(scale, n_in=60, hidden=(75, 38), n_images=3)
