@@ -429,6 +429,7 @@ def test_lists_may_be_as_long_as_there_are_images(scale, monkeypatch):
     world = make_sparse_world(scale)
     (shown,) = world.presentations
     world.presentations = [replace(shown, images=1 + np.abs(shown.images))]
+    world.settings = replace(world.settings, batch_size=scale * 20)
     assert_numba_learns_what_numpy_learns(world)
 
 
