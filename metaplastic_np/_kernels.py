@@ -50,6 +50,7 @@ from ._products import (
 )
 
 BLOCK, FEWEST_ROWS = 131_072, 256  # numbers in a block of the gradient, unless its rows are fewer
+AT_ONCE = 8 * TILE  # sparse inputs whose lists are transposed together
 NOW, EVERY_UPDATE, LATER = range(3)  # when the synaptic rate is refreshed
 SAFE = 100  # a gradient bounded by 2^100 is not looked at; the largest float32 is 2^128
 
@@ -315,13 +316,12 @@ def _step_first_layer(shape, inputs, batch, rows, work, target):
                 TRANSPOSED_LEFT,
             )
             _use(work.block, n_out, height, n_out, target, (first + top) * n_out, n_out)
-    tiles = (n + TILE - 1) // TILE
-    columns = work.columns
-    used = Lists(columns.starts[: n_sparse * tiles + 2], columns.places, columns.values)
-    transpose_into(used, rows, inputs.lists)
-    _use_listed_gradient(
-        used, n, n_sparse, n_out, work.units, d_stride, work, target, n_dense * n_out
-    )
+    for first in range(0, n_sparse, AT_ONCE):
+        height, at = min(AT_ONCE, n_sparse - first), (n_dense + first) * n_out
+        starts = work.columns.starts[: height * ((n + TILE - 1) // TILE) + 2]
+        used = Lists(starts, work.columns.places, work.columns.values)
+        transpose_into(used, rows, inputs.lists, first, height)
+        _use_listed_gradient(used, n, height, n_out, work.units, d_stride, work, target, at)
 
 
 @jit
@@ -333,7 +333,7 @@ def _step_hidden_layer(layer, parameters, shape, n, work, target):
     n_in, n_out = shape.sizes[layer], shape.sizes[layer + 1]
     at, stride = shape.units_at[layer], shape.strides[layer]
     d_at, d_stride = shape.units_at[layer + 1], shape.strides[layer + 1]
-    most_rows = max(FEWEST_ROWS, BLOCK // n_out)
+    most_rows = max(FEWEST_ROWS, BLOCK // max(n_out, n))
     for top in range(0, n_in, most_rows):
         height = min(most_rows, n_in - top)
         here = shape.weights_at[layer] + top * n_out
@@ -376,11 +376,12 @@ def init_work(dtype, sizes, inputs, batch_size):
     weights_at = np.concatenate([[0], np.cumsum((sizes[:-1] + 1) * sizes[1:])])
     units_at = np.concatenate([[0, 0], np.cumsum(most * strides[1:])])
     rows = np.minimum(sizes[:-1], np.maximum(FEWEST_ROWS, BLOCK // sizes[1:]))
-    n_sparse, tiles = inputs.n_on - inputs.n_dense, -(-most // TILE)
+    d_rows = np.minimum(rows, max(FEWEST_ROWS, BLOCK // most))[1:]
+    n_sparse, tiles = min(inputs.n_on - inputs.n_dense, AT_ONCE), -(-most // TILE)
     work = Work(
         blas=find_blas("sgemm" if dtype == np.float32 else "dgemm"),
         units=np.empty(units_at[-1], dtype),
-        d_units=np.empty(most * max(rows[1:], default=0), dtype),
+        d_units=np.empty(most * max(d_rows, default=0), dtype),
         taken=np.empty(most * max(min(inputs.n_dense, PIECE // most), 1), dtype),
         block=np.empty(max(rows * sizes[1:]), dtype),
         tile=np.empty(TILE * WIDTH, dtype),
@@ -495,5 +496,4 @@ def _learn_sorted(target, rule, refresh, shape, inputs, order, batch_size, work,
 
 def cache_folder() -> str | None:
     """Where Numba keeps the compiled kernels, or None if it finds no folder."""
-    cache = getattr(learn_epochs, "stats", None)
-    return cache.cache_path if cache is not None else None
+    return getattr(getattr(learn_epochs, "stats", None), "cache_path", None)

@@ -311,8 +311,8 @@ def list_all_into(lists, images, inputs):
 
 
 @jit
-def transpose_into(columns, rows, lists):
-    """From some rows' lists to lists of their columns, tile after tile of the rows.
+def transpose_into(columns, rows, lists, first, width):
+    """From some rows' lists to lists of some of their columns, tile after tile of the rows.
 
     First it is counted how long each will be, then they are filled.
     """
@@ -328,9 +328,10 @@ def transpose_into(columns, rows, lists):
         if fill:
             for i in range(1, starts.size):
                 starts[i] += starts[i - 1]
-        for number in range(lists.starts.shape[1] - 1):
+        for number in range((width + TILE - 1) // TILE):
+            list_tile = first // TILE + number
             for i in range(rows.size):
-                start, end = lists.starts[rows[i], number], lists.starts[rows[i], number + 1]
+                start, end = lists.starts[rows[i], list_tile], lists.starts[rows[i], list_tile + 1]
                 top = np.uint64(number * TILE) * tiles + np.uint64(i // TILE)
                 for k in range(np.uint64(start), np.uint64(end)):
                     column = top + np.uint64(lists.places[k]) * tiles

@@ -202,6 +202,13 @@ BREAKS = [
         "first_mean",
     ),
     ("settings", ", maximum=MOST_ITEMS", "", "errors", "bad_input"),
+    (
+        "_kernels",
+        "transpose_into(used, rows, inputs.lists, first, height)",
+        "transpose_into(used, rows, inputs.lists, 0, height)",
+        "learning",
+        "transposed_at_once",
+    ),
     ("commands", '== content["crc32"]', "> 0", "reproduce", "a_resume_keeps"),
     ("cli", "' '.join(message.split())", "message", "cli", "whatever_is_typed"),
     ("storage", "except Exception:", "except ValueError:", "sources", "damaged_npz"),

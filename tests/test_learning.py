@@ -379,6 +379,7 @@ def scale(monkeypatch):
         monkeypatch.setattr(module, "WIDTH", 8)
     monkeypatch.setattr(_kernels, "FEWEST_ROWS", 32)
     monkeypatch.setattr(_kernels, "BLOCK", 256)
+    monkeypatch.setattr(_kernels, "AT_ONCE", 32)
     return 1
 
 
@@ -431,6 +432,12 @@ def test_lists_may_be_as_long_as_there_are_images(scale, monkeypatch):
     world.presentations = [replace(shown, images=1 + np.abs(shown.images))]
     world.settings = replace(world.settings, batch_size=scale * 20)
     assert_numba_learns_what_numpy_learns(world)
+
+
+@pytest.mark.numba
+def test_more_sparse_inputs_than_are_transposed_at_once_learn_as_few(scale, monkeypatch):
+    monkeypatch.setattr(learning, "DENSE", 2.0)
+    assert_numba_learns_what_numpy_learns(make_sparse_world(scale, n_in=160, n_images=5))
 
 
 @pytest.mark.numba
