@@ -55,6 +55,7 @@ MEASURED = (  # arrays of a trial
     "schedule",
     "kappa",
 )
+KEPT = ("parameters", "confusion", "new_confusion", "path", "kept_after", "kept")  # of a state
 MOST_FOLLOWED = 500_000  # weights whose way is kept to tell which synapses moved
 
 
@@ -442,6 +443,7 @@ def _read_progress(path: Path, dataset: Dataset, settings: Settings) -> _Progres
         return None
     arrays, header = read_arrays(path)
     _errors.check_same_run(path, header, describe_run(dataset, settings))
+    _errors.check_names(path, arrays, KEPT)
     after = [int(number) for number in arrays["kept_after"]]
     return _Progress(
         rms=float(header["rms"]),

@@ -310,6 +310,21 @@ def test_a_damaged_file_is_refused_or_read_as_it_was(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", FILES)
+def test_a_file_that_lacks_an_array_is_refused(kind, tmp_path):
+    """As one with a turned bit in its directory may."""
+    name, make, read = FILES[kind]
+    path = tmp_path / name
+    make(path)
+    arrays, header = storage.read_arrays(path)
+    for lost in arrays:
+        storage.write_arrays(
+            path, {each: arrays[each] for each in arrays if each != lost}, header=header
+        )
+        with pytest.raises(mp.InputError, match=rf"{name}: it lacks {lost}"):
+            read(path)
+
+
+@pytest.mark.parametrize("kind", FILES)
 def test_a_file_of_a_later_version_is_refused_in_words(kind, tmp_path):
     name, make, read = FILES[kind]
     path = tmp_path / name
