@@ -407,16 +407,17 @@ def load_results(path: Path | str) -> Results:
     >>> bool((again.recall == results.recall).all()), again.settings == settings
     (True, True)
     """
+    path = Path(path)
     arrays, header = read_arrays(path)
-    _errors.check_file_kind(Path(path), header, kind="experiment", schema=1)
-    _errors.check_names(Path(path), arrays, ARRAYS)
-    _errors.check_names(Path(path), header, FACTS)
+    _errors.check_file_kind(path, header, kind="experiment", schema=1)
+    _errors.check_names(path, arrays, ARRAYS)
+    _errors.check_names(path, header, FACTS)
     try:
         settings = Settings(**header["settings"])
     except (KeyError, TypeError, _errors.InputError) as error:
-        _errors.raise_unreadable_file(Path(path), f"its settings cannot be used ({error})")
+        _errors.raise_unreadable_file(path, f"its settings cannot be used ({error})")
     measured = {name: arrays[name] for name in ARRAYS}
-    _errors.check_shapes(Path(path), measured, _shapes(settings))
+    _errors.check_shapes(path, measured, _shapes(settings))
     return Results(settings=settings, header=header, **measured)
 
 
