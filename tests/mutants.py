@@ -42,7 +42,7 @@ OUTCOMES = ("killed", "crashed", "timeout", "survived")
 OF_LEARNING = "not setting and not becomes and not asks_for and not hands and not schedule"
 # Which laws a module must obey: test files, and pytest's -k.
 LAWS = {
-    "plasticity": (["plasticity"], ""),
+    "plasticity": (["plasticity", "hardness"], "plasticity or drift or kappa"),
     "flexibility": (["plasticity", "learning"], "flexib or uniform"),
     "layers": (["layers"], ""),
     "network": (["layers", "learning"], "gradient or network or numpy"),

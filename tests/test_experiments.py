@@ -134,6 +134,16 @@ def test_networks_that_learn_at_once_in_threads_learn_the_same_bits(digits, back
     assert same_bits(one, at_once)
 
 
+@pytest.mark.parametrize(
+    ("platform", "cores", "threads"),
+    [("linux", 2, 3), ("darwin", 8, 9), ("linux", 1, 1), ("linux", None, 1), ("emscripten", 8, 1)],
+)
+def test_a_thread_more_than_cores_keeps_all_cores_busy(platform, cores, threads, monkeypatch):
+    monkeypatch.setattr(workers.sys, "platform", platform)
+    monkeypatch.setattr(workers.os, "cpu_count", lambda: cores)
+    assert workers.count_threads() == threads
+
+
 def test_any_executor_will_do(digits, backend):
     here = mp.run_experiment(digits, SMALL, backend=backend)
     with ThreadPoolExecutor(2) as executor:
