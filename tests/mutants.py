@@ -45,7 +45,7 @@ LAWS = {
     "plasticity": (["plasticity", "hardness"], "plasticity or drift or kappa"),
     "flexibility": (["plasticity", "learning"], "flexib or uniform"),
     "layers": (["layers"], ""),
-    "network": (["layers", "learning"], "gradient or network or numpy"),
+    "network": (["layers", "learning", "storage"], "gradient or network or numpy"),
     "learning": (["learning", "options"], OF_LEARNING),
     "recall": (["recall"], ""),
     "items": (["items", "schedules"], ""),

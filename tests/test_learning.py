@@ -1,7 +1,7 @@
 """Laws of learning: what rigid, ordinary and metaplastic synapses may and must do."""
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import naive
 import numpy as np
@@ -22,10 +22,12 @@ from worlds import (
 
 from metaplastic_np import (
     DivergenceError,
+    InputError,
     LearningSettings,
     Metaplasticity,
     Network,
     Presentation,
+    Settings,
     copy_network,
     draw_flexibility,
     init_metaplasticity,
@@ -356,6 +358,35 @@ def test_the_same_world_learned_twice_gives_the_same_bits(backend, seed, dtype):
     learn(first, backend)
     learn(second, backend)
     assert first.network.parameters.tobytes() == second.network.parameters.tobytes()
+
+
+# --- what learning is told -----------------------------------------------------------
+
+
+def test_without_a_word_a_network_learns_as_in_an_experiment():
+    told, of_experiments = LearningSettings(), Settings()
+    for name in ("learning_rate", "batch_size", "refresh"):
+        assert getattr(told, name) == getattr(of_experiments, name)
+
+
+def test_how_to_learn_stays_as_it_was_checked():
+    with pytest.raises(FrozenInstanceError):
+        LearningSettings().learning_rate = -1.0
+
+
+@pytest.mark.parametrize("other", [{"layer_sizes": (6, 5, 3)}, {"dtype": np.float32}])
+def test_a_rule_of_another_network_is_refused(backend, other):
+    world = make_world(0)
+    world.metaplasticity = make_world(0, **other).metaplasticity
+    with pytest.raises(InputError, match=r"`initial_weights` must (have|be)"):
+        learn(world, backend)
+
+
+def test_hundreds_of_updates_are_one_call(backend):
+    world = make_world(0, epochs=200)
+    losses = learn(world, backend)
+    assert losses.shape == (600,)
+    assert losses[-30:].mean() < losses[:30].mean()
 
 
 # --- what makes the compiled body fast changes nothing -------------------------------

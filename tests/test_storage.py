@@ -142,3 +142,11 @@ def test_a_rule_is_no_network(tmp_path):
     mp.write_arrays(tmp_path / "b.npz", {}, header={"kind": "network", "schema": 1})
     with pytest.raises(mp.InputError, match="it lacks layer_sizes, parameters"):
         mp.load_network(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("sizes", [3, [np.nan, 2], [np.inf, 2], [3, 2]])
+def test_a_network_of_impossible_sizes_is_refused_with_its_file(sizes, tmp_path):
+    arrays = {"layer_sizes": np.array(sizes), "parameters": np.zeros(5)}
+    mp.write_arrays(tmp_path / "n.npz", arrays, header={"kind": "network", "schema": 1})
+    with pytest.raises(mp.InputError, match=r"n\.npz: it makes no network"):
+        mp.load_network(tmp_path / "n.npz")
