@@ -178,7 +178,7 @@ BREAKS = [
         "fuzz",
         "npz",
     ),
-    ("storage", "not dtype.itemsize or ", "", "fuzz", "npz"),
+    ("storage", "not dtype.itemsize or ", "", "storage", "of_no_bytes"),
     ("storage", "packed.read(MOST_HEADER)", "packed.read()", "fuzz", "npz"),
     ("storage", "not in (ZIP_STORED, ZIP_DEFLATED)", "is None", "storage", "without_bound"),
     ("storage", "ascii(member.filename)[1:-1]", "member.filename", "fuzz", "npz"),

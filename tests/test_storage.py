@@ -6,7 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from fuzz import lie, write_npz
+from fuzz import lie, write_header, write_npz, write_zip
 
 import metaplastic_np as mp
 from metaplastic_np import storage
@@ -94,6 +94,12 @@ def test_what_is_packed_too_well_to_be_data_is_refused(tmp_path, monkeypatch):
 def test_methods_that_unpack_without_bound_are_refused(method, tmp_path):
     (tmp_path / "a.npz").write_bytes(write_npz({"a": np.arange(3)}, method))
     with pytest.raises(mp.InputError, match="packed by another method than deflate"):
+        mp.read_arrays(tmp_path / "a.npz")
+
+
+def test_items_of_no_bytes_of_which_there_could_be_any_number_are_refused(tmp_path):
+    (tmp_path / "a.npz").write_bytes(write_zip({"a.npy": write_header("|V0", (3,) * 30)}))
+    with pytest.raises(mp.InputError, match="damaged or not an npz"):
         mp.read_arrays(tmp_path / "a.npz")
 
 
