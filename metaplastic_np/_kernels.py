@@ -19,16 +19,17 @@ Nearly all time goes to products with a batch, and what pays is not to make them
   w -= rate * g. A gradient that is not finite must be refused before any weight moves: a bound
   tells nearly always that it is finite (:func:`_is_bounded`), and where it does not, a whole
   gradient is made and looked at.
+
+Several threads may run the same kernels at once, each for its part (:mod:`_work`): of the columns
+of a layer's outputs, of the rows of a hidden layer's weights, of the images where an image needs
+all its outputs. Between two steps of which one needs what the other makes, they wait.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import numpy as np
 
 from ._products import (
-    PIECE,
     PLAIN,
     PLUS,
     TILE,
@@ -37,47 +38,23 @@ from ._products import (
     WIDTH,
     Lists,
     add_listed_product,
+    all_finite,
+    bit_length,
     entry,
     exponent,
-    find_blas,
     gather,
     jit,
     list_into,
     pack_into,
     product,
+    reorder_rows_inplace,
     take_into,
     transpose_into,
 )
+from ._work import AT_ONCE, BLOCK, FEWEST_ROWS, my_part, part_of, wait
 
-BLOCK, FEWEST_ROWS = 131_072, 256  # numbers in a block of the gradient, unless its rows are fewer
-AT_ONCE = 8 * TILE  # sparse inputs whose lists are transposed together
 NOW, EVERY_UPDATE, LATER = range(3)  # when the synaptic rate is refreshed
 SAFE = 100  # a gradient bounded by 2^100 is not looked at; the largest float32 is 2^128
-
-
-class Shape(NamedTuple):
-    """Where things are, layer by layer: in the parameters, and in the units of a batch."""
-
-    sizes: Any  # units, the inputs first
-    strides: Any  # numbers from one row of units to the next
-    units_at: Any  # where the units of a layer begin
-    weights_at: Any  # where the weights into the layer after begin, and where all end
-
-
-class Work(NamedTuple):
-    """Work space of a presentation, and the address of BLAS."""
-
-    blas: Any
-    units: Any  # activations of a batch, and then their gradients
-    d_units: Any  # gradient of some units, before ReLU
-    taken: Any  # dense inputs of a batch, or a piece of them
-    block: Any  # of the gradient
-    tile: Any
-    packed: Any  # tiles of a batch, one below the other
-    sums: Any
-    labels: Any
-    positions: Any  # 0, 1, 2, ...
-    columns: Lists  # of the sparse inputs
 
 
 # --- plasticity ----------------------------------------------------------------------
@@ -105,42 +82,59 @@ def _rate_row_into(rate, parameters, rule, born):
 
 
 @jit
-def synaptic_rate_into(rate, parameters, rule, order, sizes):
-    """The synaptic rate of every parameter; the first layer's inputs stand in this order.
+def synaptic_rate_into(rate, parameters, rule, order, sizes, team):
+    """The synaptic rate of a thread's parameters; the first layer's inputs stand in this order.
 
     `rule` is the initial parameters, flexibility, steepness and the learning rate.
     """
     n_out, rest = sizes[1], sizes[0] * sizes[1]
+    left, right = my_part(team, n_out, WIDTH)
     for place in range(order.size):
-        here = slice(place * n_out, (place + 1) * n_out)
-        _rate_row_into(rate[here], parameters[here], rule, order[place] * n_out)
-    _rate_row_into(rate[rest:], parameters[rest:], rule, rest)
+        here = slice(place * n_out + left, place * n_out + right)
+        _rate_row_into(rate[here], parameters[here], rule, order[place] * n_out + left)
+    first, end = my_part(team, rate.size - rest, WIDTH)
+    here = slice(rest + first, rest + end)
+    _rate_row_into(rate[here], parameters[here], rule, rest + first)
 
 
 # --- forward -------------------------------------------------------------------------
 
 
 @jit
+def _take(inputs, batch, some, work):
+    """Some inputs of a batch: each thread takes them of its own images."""
+    top, bottom = my_part(work.team, batch.size, 1)
+    take_into(work.taken[top * some.size :], inputs.images, batch[top:bottom], some)
+    wait(work.team)
+
+
+@jit
 def _forward_first_layer(parameters, shape, inputs, batch, rows, work):
     """Y = X W: dense inputs by BLAS, piece by piece, and sparse ones by lists."""
     n_dense, n_out, stride = inputs.n_dense, shape.sizes[1], shape.strides[1]
+    left, right = my_part(work.team, n_out, WIDTH)
     if n_dense == 0:
-        for i in range(batch.size * stride):
-            work.units[i] = 0
+        for i in range(batch.size):
+            for j in range(left, right):
+                work.units[i * stride + j] = 0
+        wait(work.team)
     piece = work.taken.size // work.labels.size
     for first in range(0, n_dense, piece):
+        if first > 0:
+            wait(work.team)
         some = inputs.order[first : min(first + piece, n_dense)]
-        take_into(work.taken, inputs.images, batch, some)
+        _take(inputs, batch, some, work)
         product(
             work.blas,
-            (batch.size, n_out, some.size),
+            (batch.size, right - left, some.size),
             (work.taken, 0, some.size),
-            (parameters, first * n_out, n_out),
-            (work.units, 0, stride),
+            (parameters, first * n_out + left, n_out),
+            (work.units, left, stride),
             PLUS if first else PLAIN,
         )
     weights, n_sparse = parameters[n_dense * n_out :], inputs.n_on - n_dense
-    add_listed_product(work.units, stride, rows, inputs.lists, weights, n_sparse, n_out, work.tile)
+    of_weights = n_sparse, n_out, left, right
+    add_listed_product(work.units, stride, rows, inputs.lists, weights, of_weights, work.tile)
 
 
 @jit
@@ -155,30 +149,43 @@ def _add_bias(outputs, n, stride, biases, lowest):
 
 @jit
 def _forward_and_loss(parameters, shape, n, work):
-    """All that comes after the first layer's product; the last layer becomes its gradient."""
+    """All that comes after the first layer's product; the last layer becomes its gradient.
+
+    A thread makes some columns of each layer, and of the last one all columns of some images, whose
+    loss it returns.
+    """
     last = shape.sizes.size - 1
+    top, bottom = 0, n
     for layer in range(1, last + 1):
-        n_out, at, stride = shape.sizes[layer], shape.units_at[layer], shape.strides[layer]
+        n_in, n_out, stride = shape.sizes[layer - 1], shape.sizes[layer], shape.strides[layer]
+        left, right = my_part(work.team, n_out, WIDTH)
+        if layer == last:
+            top, bottom = my_part(work.team, n, 1)
+            left, right = 0, n_out
+        at, end = shape.units_at[layer] + top * stride + left, shape.weights_at[layer]
+        wait(work.team)  # for the layer before
         if layer > 1:
+            before = shape.units_at[layer - 1] + top * shape.strides[layer - 1]
             product(
                 work.blas,
-                (n, n_out, shape.sizes[layer - 1]),
-                (work.units, shape.units_at[layer - 1], shape.strides[layer - 1]),
-                (parameters, shape.weights_at[layer - 1], n_out),
+                (bottom - top, right - left, n_in),
+                (work.units, before, shape.strides[layer - 1]),
+                (parameters, shape.weights_at[layer - 1] + left, n_out),
                 (work.units, at, stride),
                 PLAIN,
             )
-        biases = parameters[shape.weights_at[layer] - n_out : shape.weights_at[layer]]
+        biases = parameters[end - n_out + left : end - n_out + right]
         lowest = biases.dtype.type(0 if layer < last else -np.inf)
-        _add_bias(work.units[at:], n, stride, biases, lowest)
-    logits = work.units[shape.units_at[last] :]
-    return _softmax_cross_entropy(logits, shape.strides[last], shape.sizes[last], work.labels[:n])
+        _add_bias(work.units[at:], bottom - top, stride, biases, lowest)
+    logits = work.units[shape.units_at[last] + top * shape.strides[last] :]
+    labels = work.labels[top:bottom]
+    return _softmax_cross_entropy(logits, shape.strides[last], shape.sizes[last], labels, n)
 
 
 @jit
-def _softmax_cross_entropy(logits, stride, n_classes, labels):
-    """Replace logits by (softmax - onehot) / n; return the mean loss in nats."""
-    count = logits.dtype.type(labels.size)
+def _softmax_cross_entropy(logits, stride, n_classes, labels, n):
+    """Replace logits by (softmax - onehot) / n; return the sum of the losses in nats."""
+    count = logits.dtype.type(n)
     one = logits.dtype.type(1)
     total = 0.0
     for i in range(labels.size):
@@ -197,36 +204,38 @@ def _softmax_cross_entropy(logits, stride, n_classes, labels):
         for unit in range(n_classes):
             row[unit] /= count
         total += np.log(exponentials) + margin
-    return total / labels.size
+    return total
 
 
 # --- backward, and the step ----------------------------------------------------------
 
 
 @jit
-def _bit_length(number):
-    """The e of the smallest 2^e above a whole number."""
-    length = 0
-    while number > 0:
-        number >>= 1
-        length += 1
-    return length
+def _look_at_weights(parameters, shape, n_on, team):
+    """Note how large the thread's part of each layer is; as whole numbers, see :func:`exponent`."""
+    n_out, rest = shape.sizes[1], shape.sizes[0] * shape.sizes[1]
+    left, right = my_part(team, n_out, WIDTH)
+    for layer in range(shape.sizes.size - 1):
+        here = parameters[max(shape.weights_at[layer], rest) : shape.weights_at[layer + 1]]
+        first, end = my_part(team, here.size, WIDTH)
+        team.exponents[team.member, layer] = exponent(here[first:end])
+    for place in range(n_on):
+        row = exponent(parameters[place * n_out + left : place * n_out + right])
+        team.exponents[team.member, 0] = max(team.exponents[team.member, 0], row)
 
 
 @jit
-def _is_bounded(parameters, shape, input_exponent, n):
+def _is_bounded(exponents, shape, input_exponent, n):
     """Whether the largest number of each layer leaves no room for an overflow anywhere.
 
     A unit is at most the largest input, times the width and the largest weight of each layer before
     it. A gradient is at most such a unit, times softmax - onehot, which is at most 1, times width
-    and weight of each layer after it, times the images: no layer counts twice. In powers of 2;
-    `parameters` as whole numbers, see :func:`exponent`.
+    and weight of each layer after it, times the images: no layer counts twice. In powers of 2.
     """
-    bound = max(input_exponent, 0) + 1 + _bit_length(n)
+    bound = max(input_exponent, 0) + 1 + bit_length(n)
     for layer in range(shape.sizes.size - 1):
         width = max(shape.sizes[layer] + 1, shape.sizes[layer + 1])
-        weights = exponent(parameters[shape.weights_at[layer] : shape.weights_at[layer + 1]])
-        bound += max(weights + _bit_length(width), 0)
+        bound += max(exponents[:, layer].max() + bit_length(width), 0)
     return bound < SAFE
 
 
@@ -253,22 +262,41 @@ def _use(block, stride, height, width, target, at, n_out):
 
 
 @jit
-def _use_listed_gradient(columns, n, n_in, n_out, d_units, d_stride, work, target, at):
+def _transpose(rows, inputs, first, end, work):
+    """Lists of some sparse inputs, from those of the images: each thread makes a part of them."""
+    member, columns = work.team.member, work.columns
+    first, end = _some_of(first, end, member, work.team.size)
+    starts = columns.starts[member, : (end - first) * ((rows.size + TILE - 1) // TILE) + 2]
+    mine = Lists(starts, columns.places[member], columns.values[member])
+    transpose_into(mine, rows, inputs.lists, first, end - first)
+    wait(work.team)
+
+
+@jit
+def _some_of(first, end, member, size):
+    """Which of some sparse inputs are listed by a thread."""
+    low, high = part_of(member, size, end - first, TILE)
+    return first + low, first + high
+
+
+@jit
+def _use_listed_gradient(first, end, n, left, width, shape, work, target, at):
     """G = S' D, the columns of S as lists: for 64 columns of D tile after tile, used at once."""
-    tiles = (n + TILE - 1) // TILE
-    for left in range(0, n_out, WIDTH):
-        width = min(WIDTH, n_out - left)
-        pack_into(work.packed, d_units, left, d_stride, n, width)
-        for top in range(0, n_in, TILE):
-            height = min(TILE, n_in - top)
+    tiles, n_out = (n + TILE - 1) // TILE, shape.sizes[1]
+    pack_into(work.packed, work.units, left, shape.strides[1], n, width)
+    for member in range(work.team.size):
+        low, high = _some_of(first, end, member, work.team.size)
+        starts = work.columns.starts[member]
+        places, values = work.columns.places[member], work.columns.values[member]
+        for top in range(low, high, TILE):
+            height = min(TILE, high - top)
             for i in range(height * WIDTH):
                 work.tile[i] = 0
             for number in range(tiles):
                 d_tile = work.packed[number * TILE * WIDTH :]
                 for i in range(height):
-                    k = (top + i) * tiles + number
-                    start, end = columns.starts[k], columns.starts[k + 1]
-                    gather(work.tile, i * WIDTH, d_tile, columns.places, columns.values, start, end)
+                    k = (top - low + i) * tiles + number
+                    gather(work.tile, i * WIDTH, d_tile, places, values, starts[k], starts[k + 1])
             _use(work.tile, WIDTH, height, width, target, at + top * n_out + left, n_out)
 
 
@@ -298,30 +326,34 @@ def _mask_into(units, stride, n, width, d_units):
 def _step_first_layer(shape, inputs, batch, rows, work, target):
     """G = X' D, and step: dense inputs by BLAS, block by block, and sparse ones by lists."""
     n_dense, n_sparse = inputs.n_dense, inputs.n_on - inputs.n_dense
-    n, n_out, d_stride = batch.size, shape.sizes[1], shape.strides[1]
+    n, n_out = batch.size, shape.sizes[1]
+    left, right = my_part(work.team, n_out, WIDTH)
     piece = work.taken.size // work.labels.size
     most_rows = max(FEWEST_ROWS, BLOCK // n_out)
     for first in range(0, n_dense, piece):
         some = inputs.order[first : min(first + piece, n_dense)]
         if piece < n_dense:  # else they are there from the forward pass
-            take_into(work.taken, inputs.images, batch, some)
+            wait(work.team)
+            _take(inputs, batch, some, work)
         for top in range(0, some.size, most_rows):
-            height = min(most_rows, some.size - top)
+            height, width = min(most_rows, some.size - top), right - left
             product(
                 work.blas,
-                (height, n_out, n),
+                (height, width, n),
                 (work.taken, top, some.size),
-                (work.units, 0, d_stride),
-                (work.block, 0, n_out),
+                (work.units, left, shape.strides[1]),
+                (work.block, 0, width),
                 TRANSPOSED_LEFT,
             )
-            _use(work.block, n_out, height, n_out, target, (first + top) * n_out, n_out)
+            _use(work.block, width, height, width, target, (first + top) * n_out + left, n_out)
     for first in range(0, n_sparse, AT_ONCE):
-        height, at = min(AT_ONCE, n_sparse - first), (n_dense + first) * n_out
-        starts = work.columns.starts[: height * ((n + TILE - 1) // TILE) + 2]
-        used = Lists(starts, work.columns.places, work.columns.values)
-        transpose_into(used, rows, inputs.lists, first, height)
-        _use_listed_gradient(used, n, height, n_out, work.units, d_stride, work, target, at)
+        end = min(first + AT_ONCE, n_sparse)
+        if first > 0:
+            wait(work.team)
+        _transpose(rows, inputs, first, end, work)
+        for some in range(left, right, WIDTH):
+            width = min(WIDTH, right - some)
+            _use_listed_gradient(first, end, n, some, width, shape, work, target, n_dense * n_out)
 
 
 @jit
@@ -334,8 +366,9 @@ def _step_hidden_layer(layer, parameters, shape, n, work, target):
     at, stride = shape.units_at[layer], shape.strides[layer]
     d_at, d_stride = shape.units_at[layer + 1], shape.strides[layer + 1]
     most_rows = max(FEWEST_ROWS, BLOCK // max(n_out, n))
-    for top in range(0, n_in, most_rows):
-        height = min(most_rows, n_in - top)
+    first, end = my_part(work.team, n_in, WIDTH)
+    for top in range(first, end, most_rows):
+        height = min(most_rows, end - top)
         here = shape.weights_at[layer] + top * n_out
         product(
             work.blas,
@@ -357,62 +390,7 @@ def _step_hidden_layer(layer, parameters, shape, n, work, target):
         _mask_into(work.units[at + top :], stride, n, height, work.d_units)
 
 
-@jit
-def _all_finite(values):
-    """Neither inf nor NaN anywhere."""
-    bad = 0
-    for i in range(values.size):
-        bad += not np.isfinite(values[i])
-    return bad == 0
-
-
 # --- a presentation ------------------------------------------------------------------
-
-
-def init_work(dtype, sizes, inputs, batch_size):
-    """Where everything is, and work space."""
-    most = min(batch_size, len(inputs.images))
-    strides = (sizes + WIDTH - 1) // WIDTH * WIDTH
-    weights_at = np.concatenate([[0], np.cumsum((sizes[:-1] + 1) * sizes[1:])])
-    units_at = np.concatenate([[0, 0], np.cumsum(most * strides[1:])])
-    rows = np.minimum(sizes[:-1], np.maximum(FEWEST_ROWS, BLOCK // sizes[1:]))
-    d_rows = np.minimum(rows, max(FEWEST_ROWS, BLOCK // most))[1:]
-    n_sparse, tiles = min(inputs.n_on - inputs.n_dense, AT_ONCE), -(-most // TILE)
-    work = Work(
-        blas=find_blas("sgemm" if dtype == np.float32 else "dgemm"),
-        units=np.empty(units_at[-1], dtype),
-        d_units=np.empty(most * max(d_rows, default=0), dtype),
-        taken=np.empty(most * max(min(inputs.n_dense, PIECE // most), 1), dtype),
-        block=np.empty(max(rows * sizes[1:]), dtype),
-        tile=np.empty(TILE * WIDTH, dtype),
-        packed=np.empty(tiles * TILE * WIDTH, dtype),
-        sums=np.empty(max(sizes), dtype),
-        labels=np.empty(most, np.intp),
-        positions=np.arange(most),
-        columns=Lists(
-            np.empty(n_sparse * tiles + 2, np.uint32),
-            np.empty(most * n_sparse + 1, np.uint8),
-            np.empty(most * n_sparse + 1, dtype),
-        ),
-    )
-    return Shape(sizes, strides, units_at, weights_at), work
-
-
-@jit
-def _reorder_rows_inplace(parameters, n_out, source):
-    """Row i of the first layer's weights becomes what row source[i] was: cycle after cycle."""
-    is_done = np.zeros(source.size, np.bool_)
-    for begin in range(source.size):
-        here = begin
-        while not is_done[here]:
-            is_done[here] = True
-            there = source[here]
-            if not is_done[there]:
-                one = parameters[here * n_out : (here + 1) * n_out]
-                other = parameters[there * n_out : (there + 1) * n_out]
-                for j in range(n_out):
-                    one[j], other[j] = other[j], one[j]
-            here = there
 
 
 @entry
@@ -426,15 +404,36 @@ def learn_epochs(
     rate, is made by the `rule` if `refresh` says so. `losses` takes one loss an update. Returns how
     many updates were made: fewer than asked if a gradient was not finite; that update moved
     nothing, and `gradient`, else unused, has it, with the first layer in the order of the inputs.
+    Every thread calls it with a `work` of its own, and else the same; all must, or none returns.
     """
-    # In one call with all that follows, so that no Ctrl-C comes between.
-    _reorder_rows_inplace(parameters, shape.sizes[1], inputs.order)
+    n_out = shape.sizes[1]
+    left, right = my_part(work.team, n_out, WIDTH)
+    # In one call with the rest, so that no Ctrl-C comes between.
+    reorder_rows_inplace(parameters, n_out, left, right, inputs.order)
     if refresh == NOW:
-        synaptic_rate_into(rate, parameters, rule, inputs.order[: inputs.n_on], shape.sizes)
+        seen = inputs.order[: inputs.n_on]
+        synaptic_rate_into(rate, parameters, rule, seen, shape.sizes, work.team)
+    wait(work.team)
     target = parameters, as_integers, rate, gradient
     done = _learn_sorted(target, rule, refresh, shape, inputs, order, batch_size, work, losses)
-    _reorder_rows_inplace(parameters, shape.sizes[1], inputs.back)
+    reorder_rows_inplace(parameters, n_out, left, right, inputs.back)
     return done
+
+
+@jit
+def _begin_update(batch, as_integers, shape, inputs, work):
+    """Labels, lists where there are none yet, and a look at the weights; returns rows of lists."""
+    for i in range(batch.size):
+        work.labels[i] = inputs.labels[batch[i]]
+    _look_at_weights(as_integers, shape, inputs.n_on, work.team)
+    if not inputs.is_much:
+        return batch
+    sparse = inputs.order[inputs.n_dense : inputs.n_on]
+    first, end = my_part(work.team, batch.size, 1)
+    used = first * sparse.size
+    for i in range(first, end):
+        used = list_into(inputs.lists, i, used, inputs.images[batch[i]], sparse)
+    return work.positions[: batch.size]
 
 
 @jit
@@ -444,7 +443,7 @@ def _learn_sorted(target, rule, refresh, shape, inputs, order, batch_size, work,
     Rows of inputs that are never on are left alone.
     """
     parameters, as_integers, rate, gradient = target
-    n, n_layers = order.shape[1], shape.sizes.size - 1
+    team, n, n_layers = work.team, order.shape[1], shape.sizes.size - 1
     moving = inputs.n_on * shape.sizes[1]  # weights of the first layer; the rest stand still
     still = shape.sizes[0] * shape.sizes[1]
     is_careful, update = False, 0
@@ -452,44 +451,44 @@ def _learn_sorted(target, rule, refresh, shape, inputs, order, batch_size, work,
     for epoch in range(order.shape[0]):
         for begin in range(0, n, batch_size):
             batch = order[epoch, begin : min(begin + batch_size, n)]
-            for i in range(batch.size):
-                work.labels[i] = inputs.labels[batch[i]]
-            rows = batch
-            if inputs.is_much:
-                rows, used = work.positions[: batch.size], 0
-                for i in range(batch.size):
-                    image, sparse = (
-                        inputs.images[batch[i]],
-                        inputs.order[inputs.n_dense : inputs.n_on],
-                    )
-                    used = list_into(inputs.lists, i, used, image, sparse)
+            rows = _begin_update(batch, as_integers, shape, inputs, work)
+            _forward_first_layer(parameters, shape, inputs, batch, rows, work)
+            loss = _forward_and_loss(parameters, shape, batch.size, work)
+            team.losses[team.member] = loss
+            if refresh == EVERY_UPDATE:
+                seen = inputs.order[: inputs.n_on]
+                synaptic_rate_into(rate, parameters, rule, seen, shape.sizes, team)
+            wait(team)
+            if team.member == 0:
+                losses[update] = team.losses.sum() / batch.size
             # Once careful, careful to the end: what is not bounded now may be NaN later.
             is_careful = is_careful or not _is_bounded(
-                as_integers, shape, inputs.exponent, batch.size
+                team.exponents, shape, inputs.exponent, batch.size
             )
 
-            _forward_first_layer(parameters, shape, inputs, batch, rows, work)
-            losses[update] = _forward_and_loss(parameters, shape, batch.size, work)
-            if refresh == EVERY_UPDATE:
-                synaptic_rate_into(rate, parameters, rule, inputs.order[: inputs.n_on], shape.sizes)
-
+            if is_careful and team.member == 0:
+                for i in range(moving, still):
+                    gradient[i] = 0
             moved = parameters, rate, gradient, is_careful
             for layer in range(n_layers - 1, -1, -1):
                 n_out, end = shape.sizes[layer + 1], shape.weights_at[layer + 1]
-                d_units, sums = work.units[shape.units_at[layer + 1] :], work.sums[:n_out]
-                _sum_rows_into(sums, d_units, batch.size, shape.strides[layer + 1])
+                left, right = my_part(team, n_out, WIDTH)
+                d_units, sums = work.units[shape.units_at[layer + 1] + left :], work.sums
+                _sum_rows_into(sums[: right - left], d_units, batch.size, shape.strides[layer + 1])
                 if layer > 0:
                     _step_hidden_layer(layer, parameters, shape, batch.size, work, moved)
                 else:
                     _step_first_layer(shape, inputs, batch, rows, work, moved)
-                _use(sums, n_out, 1, n_out, moved, end - n_out, n_out)
+                _use(sums, n_out, 1, right - left, moved, end - n_out + left, n_out)
+                wait(team)
             if is_careful:
-                for i in range(moving, still):
-                    gradient[i] = 0
-                if not _all_finite(gradient):
+                if not all_finite(gradient):
                     return update
-                _step(parameters[:moving], rate[:moving], gradient[:moving])
-                _step(parameters[still:], rate[still:], gradient[still:])
+                for low, high in ((0, moving), (still, parameters.size)):
+                    first, end = my_part(team, high - low, WIDTH)
+                    here = slice(low + first, low + end)
+                    _step(parameters[here], rate[here], gradient[here])
+                wait(team)
             update += 1
     return update
 

@@ -10,7 +10,7 @@ registers while a list goes by. Numba has no words for registers, so that loop, 
 written once in Python, which says what it does, and once in LLVM's language.
 
 Numba's cache sees edits of one file only: who changes this one deletes ``__pycache__`` (the tests
-keep a cache of their own for every version of the two files).
+keep a cache of their own for every version of the three files).
 """
 
 from __future__ import annotations
@@ -241,9 +241,15 @@ def find_blas(name):
     other threads fall asleep, and take longer to wake up than a small product takes.
     """
     library = _find_numpys_blas()
-    if library is not None and library.scipy_openblas_get_num_threads64_() == 1:
+    if library is not None and count_blas_threads() == 1:
         return cast(getattr(library, f"scipy_{name}_64_"), c_void_p).value
     return get_cython_function_address("scipy.linalg.cython_blas", name)
+
+
+def count_blas_threads():
+    """Of NumPy's library; 1 if it is another than that of the wheel."""
+    library = _find_numpys_blas()
+    return 1 if library is None else library.scipy_openblas_get_num_threads64_()
 
 
 @lru_cache
@@ -355,13 +361,17 @@ def pack_into(tile, matrix, at, stride, height, width):
 
 
 @jit
-def add_listed_product(outputs, stride, rows, lists, weights, n_in, n_out, tile):
-    """Y += S W, some rows of S as lists: one tile of W after the other, for all of them."""
+def add_listed_product(outputs, stride, rows, lists, weights, of_weights, tile):
+    """Y += S W, some rows of S as lists: one tile of W after the other, for all of them.
+
+    `of_weights` says how many rows and columns W has, and which columns of Y are asked for.
+    """
+    n_in, n_out, leftmost, right = of_weights
     for number in range(lists.starts.shape[1] - 1):
         top = number * TILE
         height = min(TILE, n_in - top)
-        for left in range(0, n_out, WIDTH):
-            width = min(WIDTH, n_out - left)
+        for left in range(leftmost, right, WIDTH):
+            width = min(WIDTH, right - left)
             pack_into(tile, weights, top * n_out + left, n_out, height, width)
             for i in range(rows.size):
                 start, end = lists.starts[rows[i], number], lists.starts[rows[i], number + 1]
@@ -403,6 +413,25 @@ def exponent(values):
     return (highest >> fraction) - bias + 1
 
 
+@jit
+def bit_length(number):
+    """The e of the smallest 2^e above a whole number."""
+    length = 0
+    while number > 0:
+        number >>= 1
+        length += 1
+    return length
+
+
+@jit
+def all_finite(values):
+    """Neither inf nor NaN anywhere."""
+    bad = 0
+    for i in range(values.size):
+        bad += not np.isfinite(values[i])
+    return bad == 0
+
+
 @entry
 def count_on_into(counts, images):
     """In how many images each input is not 0."""
@@ -410,6 +439,26 @@ def count_on_into(counts, images):
         image = images[row]
         for i in range(image.size):
             counts[i] += image[i] != 0
+
+
+@jit
+def reorder_rows_inplace(parameters, n_out, left, right, source):
+    """Some columns of row i of the first layer's weights become those of row source[i].
+
+    Cycle after cycle.
+    """
+    is_done = np.zeros(source.size, np.bool_)
+    for begin in range(source.size):
+        here = begin
+        while not is_done[here]:
+            is_done[here] = True
+            there = source[here]
+            if not is_done[there]:
+                one = parameters[here * n_out + left : here * n_out + right]
+                other = parameters[there * n_out + left : there * n_out + right]
+                for j in range(one.size):
+                    one[j], other[j] = other[j], one[j]
+            here = there
 
 
 def sort_inputs(images, labels, batch_size, dense):

@@ -12,6 +12,7 @@ That refresh is itself a boundary signal; ``refresh="update"`` does without it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from .items import Presentation
 from .metaplasticity import Metaplasticity, measure_displacement
 from .network import Network, loss_and_gradient, sgd_step_inplace, split_parameters
 from .plasticity import measure_plasticity, measure_synaptic_rate
+from .workers import call_together, one_blas_thread
 
 __all__ = [
     "LearningSettings",
@@ -202,7 +204,7 @@ def _start_numba(
     labels: NDArray[np.intp],
 ) -> _Body:
     """The fast body: the same in one compiled call, without the GIL."""
-    from . import _kernels, _products  # Numba takes a second to import
+    from . import _kernels, _products, _work  # Numba takes a second to import
 
     parameters = network.parameters
     dtype, sizes = parameters.dtype, np.array(network.layer_sizes, dtype=np.intp)
@@ -216,30 +218,39 @@ def _start_numba(
     inputs = _products.sort_inputs(
         _read_only(images), _read_only(labels), settings.batch_size, DENSE
     )
-    shape, work = _kernels.init_work(dtype, sizes, inputs, settings.batch_size)
+    threads = _work.count_threads(sizes, settings.batch_size)
+    limit = one_blas_thread if threads > 1 else nullcontext
+    with limit():
+        shape, works = _work.init_work(dtype, sizes, inputs, settings.batch_size, threads)
     refresh = _kernels.NOW if settings.refresh == "presentation" else _kernels.EVERY_UPDATE
 
-    @np.errstate(all="ignore")  # interpreted, a kernel would warn where compiled it does not
     def learn(order: NDArray[np.intp], losses: NDArray[np.float64]) -> int:
         nonlocal refresh
         now = refresh
         if refresh == _kernels.NOW:  # once, however many calls there are
             refresh = _kernels.LATER
-        done = _kernels.learn_epochs(
-            parameters,
-            parameters.view(f"i{dtype.itemsize}"),
-            rate,
-            gradient,
-            rule,
-            now,
-            shape,
-            inputs,
-            _read_only(order),
-            settings.batch_size,
-            work,
-            losses,
-        )
-        return int(done)
+        integers, epochs = parameters.view(f"i{dtype.itemsize}"), _read_only(order)
+
+        @np.errstate(all="ignore")  # interpreted, a kernel would warn where compiled it does not
+        def work_on(work: _work.Work) -> int:
+            done = _kernels.learn_epochs(
+                parameters,
+                integers,
+                rate,
+                gradient,
+                rule,
+                now,
+                shape,
+                inputs,
+                epochs,
+                settings.batch_size,
+                work,
+                losses,
+            )
+            return int(done)
+
+        with limit():
+            return call_together(work_on, works)
 
     return learn, gradient
 

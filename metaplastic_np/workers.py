@@ -11,9 +11,15 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import lru_cache, partial
 from multiprocessing import get_context, parent_process
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -241,6 +247,37 @@ def count_threads() -> int:
     return cores + (cores > 1)
 
 
+def call_together(function: Callable[[Any], Any], arguments: list[Any]) -> Any:
+    """Call a function for each argument, in threads that wait for each other; the first's answer.
+
+    No call begins before every thread is there.
+    """
+    if len(arguments) == 1:
+        return function(arguments[0])
+    gate = threading.Barrier(len(arguments))
+
+    def enter(argument: Any) -> Any:
+        gate.wait()
+        return function(argument)
+
+    with ThreadPoolExecutor(len(arguments)) as pool:
+        try:
+            jobs = [pool.submit(enter, each) for each in arguments]
+            answers = [job.result() for job in jobs]
+            return answers[0]
+        except BaseException:  # Ctrl-C, or no thread to be had
+            gate.abort()
+            raise
+
+
+@lru_cache
+def _find_blas(with_scipy: bool) -> Any:
+    """The BLAS libraries that are loaded: looking for them takes as long as learning an epoch."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
 class _BlasLimit:
     """Who is inside :func:`one_blas_thread`, and what the first to enter found."""
 
@@ -255,10 +292,8 @@ def one_blas_thread() -> Iterator[None]:
 
     The limit belongs to the process, so only the last to leave restores what the first one found.
     """
-    from threadpoolctl import threadpool_limits
-
     with _BlasLimit.lock:
-        limit = threadpool_limits(1, user_api="blas")
+        limit = _find_blas("scipy.linalg.cython_blas" in sys.modules).limit(limits=1)
         if _BlasLimit.users == 0:
             _BlasLimit.original = limit
         _BlasLimit.users += 1

@@ -54,8 +54,8 @@ def count_code(path):
 def test_the_house_stays_small_enough_to_read_in_an_afternoon():
     lines = {path.stem: count_code(path) for path in MODULES}
     assert sum(n for name, n in lines.items() if name in CORE) < 1500
-    assert lines["_kernels"] + lines["_products"] < 650
-    assert sum(lines.values()) < 6500
+    assert lines["_kernels"] + lines["_products"] + lines["_work"] < 850
+    assert sum(lines.values()) < 6700
     for path in MODULES:
         assert len(path.read_text(encoding="utf-8").splitlines()) < 500, path.name
 

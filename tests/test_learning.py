@@ -1,5 +1,6 @@
 """Laws of learning: what rigid, ordinary and metaplastic synapses may and must do."""
 
+import re
 from contextlib import suppress
 from dataclasses import FrozenInstanceError, replace
 
@@ -392,25 +393,28 @@ def test_hundreds_of_updates_are_one_call(backend):
 # --- what makes the compiled body fast changes nothing -------------------------------
 
 
-@pytest.fixture
-def scale(monkeypatch):
+@pytest.fixture(params=[1, 3], ids=["alone", "three"])
+def scale(request, monkeypatch):
     """A tile's rows and columns in units of 16 and 8: 8, or 1 where kernels are interpreted.
 
-    Compiled kernels have the sizes that they were compiled with.
+    Compiled kernels have the sizes that they were compiled with. One thread learns, or three do, of
+    which one finds no columns of its own.
     """
     from numba import config
 
-    from metaplastic_np import _kernels, _products
+    from metaplastic_np import _kernels, _products, _work
 
+    monkeypatch.setattr(_work, "count_threads", lambda *_: request.param)
     if not config.DISABLE_JIT:
         return 8
 
-    for module in _kernels, _products:
+    for module in _kernels, _products, _work:
         monkeypatch.setattr(module, "TILE", 16)
         monkeypatch.setattr(module, "WIDTH", 8)
-    monkeypatch.setattr(_kernels, "FEWEST_ROWS", 32)
-    monkeypatch.setattr(_kernels, "BLOCK", 256)
-    monkeypatch.setattr(_kernels, "AT_ONCE", 32)
+    for module in _kernels, _work:
+        monkeypatch.setattr(module, "FEWEST_ROWS", 32)
+        monkeypatch.setattr(module, "BLOCK", 256)
+        monkeypatch.setattr(module, "AT_ONCE", 32)
     return 1
 
 
@@ -447,10 +451,10 @@ def assert_numba_learns_what_numpy_learns(world):
 @pytest.mark.parametrize("dense", [0.0, learning.DENSE, 2.0], ids=["BLAS", "both", "lists"])
 @pytest.mark.parametrize("piece", [1, 87, 65_536], ids=["each", "some", "all"])
 def test_however_inputs_are_sorted_and_cut_the_same_is_learned(dense, piece, scale, monkeypatch):
-    from metaplastic_np import _kernels, _products
+    from metaplastic_np import _products, _work
 
     monkeypatch.setattr(learning, "DENSE", dense)
-    monkeypatch.setattr(_kernels, "PIECE", scale * piece)  # of dense inputs
+    monkeypatch.setattr(_work, "PIECE", scale * piece)  # of dense inputs
     monkeypatch.setattr(_products, "PIECE", scale * piece)  # of lists
     assert_numba_learns_what_numpy_learns(make_sparse_world(scale))
 
@@ -488,6 +492,65 @@ def test_where_no_bound_is_low_enough_the_whole_gradient_is_looked_at(scale):
     world = make_sparse_world(scale, image_scale=2.0**90)
     world.settings = replace(world.settings, learning_rate=1e-30)
     assert_numba_learns_what_numpy_learns(world)
+
+
+@pytest.mark.numba
+@pytest.mark.parametrize("refresh", learning.REFRESHES)
+def test_threads_refresh_what_one_thread_refreshes(scale, refresh):
+    world = make_sparse_world(scale, hidden=(17, 9))
+    world.settings = replace(world.settings, refresh=refresh)
+    assert_numba_learns_what_numpy_learns(world)
+
+
+@pytest.mark.numba
+@pytest.mark.parametrize("rate", [1e100, 1e300])
+def test_all_threads_refuse_what_numpy_refuses(scale, rate):
+    world = make_sparse_world(scale)
+    world.settings = replace(world.settings, learning_rate=rate)
+    twin = world.twin()
+    with pytest.raises(DivergenceError) as expected:
+        learn(world, "numpy")
+    world.network, numpy_network = twin, world.network
+    with pytest.raises(DivergenceError, match=re.escape(str(expected.value))):
+        learn(world, "numba")
+    np.testing.assert_allclose(twin.parameters, numpy_network.parameters, rtol=1e-7)
+
+
+@pytest.mark.numba
+def test_threads_are_started_for_large_updates_and_as_many_as_find_columns(monkeypatch):
+    from numba import config
+
+    from metaplastic_np import _work
+    from metaplastic_np.workers import one_blas_thread
+
+    monkeypatch.setattr(config, "DISABLE_JIT", 0)
+    monkeypatch.setattr(_work, "count_blas_threads", lambda: 8)
+    wide = np.array([1568, 256, 256, 10])
+    assert _work.count_threads(wide, 64) == 4
+    assert _work.count_threads(np.array([1568, 65, 10]), 64) == 2
+    assert _work.count_threads(np.array([1568, 64, 10]), 64) == 1
+    assert _work.count_threads(np.array([128, 1000, 10]), 64) == 8
+    assert _work.count_threads(wide, 1) == 1
+    monkeypatch.setattr(config, "DISABLE_JIT", 1)
+    assert _work.count_threads(wide, 64) == 1
+    monkeypatch.undo()
+    with one_blas_thread():
+        assert _work.count_threads(wide, 64) == 1
+
+
+@pytest.mark.numba
+@given(st.integers(1, 9), st.integers(0, 1000), st.integers(1, 64))
+def test_parts_follow_each_other_and_are_cut_between_units(size, n, unit):
+    from metaplastic_np import _work
+
+    parts = [
+        getattr(_work.part_of, "py_func", _work.part_of)(k, size, n, unit) for k in range(size)
+    ]
+    assert [first for first, _ in parts] == [0, *(end for _, end in parts[:-1])]
+    assert parts[-1][1] == n
+    assert all(first % unit == 0 for first, _ in parts if first < n)
+    units = [-(-(end - first) // unit) for first, end in parts]
+    assert max(units) - min(units) <= 1
 
 
 @pytest.mark.numba
