@@ -89,12 +89,13 @@ def synaptic_rate_into(rate, parameters, rule, order, sizes, team):
     """
     n_out, rest = sizes[1], sizes[0] * sizes[1]
     left, right = my_part(team, n_out, WIDTH)
-    for place in range(order.size):
-        here = slice(place * n_out + left, place * n_out + right)
-        _rate_row_into(rate[here], parameters[here], rule, order[place] * n_out + left)
     first, end = my_part(team, rate.size - rest, WIDTH)
-    here = slice(rest + first, rest + end)
-    _rate_row_into(rate[here], parameters[here], rule, rest + first)
+    for place in range(order.size + 1):  # last, all that comes after the first layer's weights
+        low, high, born = rest + first, rest + end, rest + first
+        if place < order.size:
+            low, high = place * n_out + left, place * n_out + right
+            born = order[place] * n_out + left
+        _rate_row_into(rate[low:high], parameters[low:high], rule, born)
 
 
 # --- forward -------------------------------------------------------------------------
@@ -215,17 +216,21 @@ def _look_at_weights(parameters, shape, n_on, team):
     """Note how large the thread's part of each layer is; as whole numbers, see :func:`exponent`."""
     n_out, rest = shape.sizes[1], shape.sizes[0] * shape.sizes[1]
     left, right = my_part(team, n_out, WIDTH)
-    for layer in range(shape.sizes.size - 1):
-        here = parameters[max(shape.weights_at[layer], rest) : shape.weights_at[layer + 1]]
-        first, end = my_part(team, here.size, WIDTH)
-        team.exponents[team.member, layer] = exponent(here[first:end])
-    for place in range(n_on):
-        row = exponent(parameters[place * n_out + left : place * n_out + right])
-        team.exponents[team.member, 0] = max(team.exponents[team.member, 0], row)
+    noted = team.exponents[team.member]
+    for layer in range(noted.size):
+        noted[layer] = -SAFE
+    for place in range(n_on + noted.size):  # rows of the first layer, its biases, other layers
+        layer = max(place - n_on, 0)
+        low, high = place * n_out + left, place * n_out + right
+        if place >= n_on:
+            start = max(shape.weights_at[layer], rest)
+            first, end = my_part(team, shape.weights_at[layer + 1] - start, WIDTH)
+            low, high = start + first, start + end
+        noted[layer] = max(noted[layer], exponent(parameters[low:high]))
 
 
 @jit
-def _is_bounded(exponents, shape, input_exponent, n):
+def _is_bounded(team, shape, input_exponent, n):
     """Whether the largest number of each layer leaves no room for an overflow anywhere.
 
     A unit is at most the largest input, times the width and the largest weight of each layer before
@@ -235,7 +240,10 @@ def _is_bounded(exponents, shape, input_exponent, n):
     bound = max(input_exponent, 0) + 1 + bit_length(n)
     for layer in range(shape.sizes.size - 1):
         width = max(shape.sizes[layer] + 1, shape.sizes[layer + 1])
-        bound += max(exponents[:, layer].max() + bit_length(width), 0)
+        weights = team.exponents[0, layer]
+        for member in range(1, team.size):
+            weights = max(weights, team.exponents[member, layer])
+        bound += max(weights + bit_length(width), 0)
     return bound < SAFE
 
 
@@ -296,19 +304,25 @@ def _use_listed_gradient(first, end, n, left, width, shape, work, target, at):
                 d_tile = work.packed[number * TILE * WIDTH :]
                 for i in range(height):
                     k = (top - low + i) * tiles + number
-                    gather(work.tile, i * WIDTH, d_tile, places, values, starts[k], starts[k + 1])
-            _use(work.tile, WIDTH, height, width, target, at + top * n_out + left, n_out)
+                    start, stop = np.intp(starts[k]), np.intp(starts[k + 1])
+                    gather(work.tile, i * WIDTH, d_tile, places, values, start, stop)
+            _use(work.tile, np.intp(WIDTH), height, width, target, at + top * n_out + left, n_out)
 
 
 @jit
-def _sum_rows_into(sums, values, n, stride):
-    """Db = sum of dY over the batch."""
+def _step_biases(layer, shape, n, work, target):
+    """Db = sum of dY over the batch, and step."""
+    n_out, end = shape.sizes[layer + 1], shape.weights_at[layer + 1]
+    left, right = my_part(work.team, n_out, WIDTH)
+    sums, stride = work.sums[: right - left], shape.strides[layer + 1]
     for unit in range(sums.size):
         sums[unit] = 0
     for i in range(n):
-        row = values[i * stride : i * stride + sums.size]
+        at = shape.units_at[layer + 1] + i * stride + left
+        row = work.units[at : at + sums.size]
         for unit in range(sums.size):
             sums[unit] += row[unit]
+    _use(sums, n_out, np.intp(1), sums.size, target, end - n_out + left, n_out)
 
 
 @jit
@@ -406,17 +420,53 @@ def learn_epochs(
     nothing, and `gradient`, else unused, has it, with the first layer in the order of the inputs.
     Every thread calls it with a `work` of its own, and else the same; all must, or none returns.
     """
-    n_out = shape.sizes[1]
-    left, right = my_part(work.team, n_out, WIDTH)
-    # In one call with the rest, so that no Ctrl-C comes between.
-    reorder_rows_inplace(parameters, n_out, left, right, inputs.order)
-    if refresh == NOW:
-        seen = inputs.order[: inputs.n_on]
-        synaptic_rate_into(rate, parameters, rule, seen, shape.sizes, work.team)
-    wait(work.team)
-    target = parameters, as_integers, rate, gradient
-    done = _learn_sorted(target, rule, refresh, shape, inputs, order, batch_size, work, losses)
-    reorder_rows_inplace(parameters, n_out, left, right, inputs.back)
+    team, sizes = work.team, shape.sizes
+    left, right = my_part(team, sizes[1], WIDTH)
+    moving = inputs.n_on * sizes[1]  # weights of the first layer; the rest stand still
+    still = sizes[0] * sizes[1]
+    n, is_careful, done = order.shape[1], False, 0
+    batches = (n + batch_size - 1) // batch_size
+    # From here on the first layer's weights, and rates, stand in the order of the inputs. In one
+    # call with the rest, so that no Ctrl-C comes between.
+    reorder_rows_inplace(parameters, sizes[1], left, right, inputs.order)
+    wait(team)
+    for update in range(losses.size):
+        epoch = update // batches
+        begin = (update - epoch * batches) * batch_size
+        batch = order[epoch, begin : min(begin + batch_size, n)]
+        rows = _begin_update(batch, as_integers, shape, inputs, work)
+        _forward_first_layer(parameters, shape, inputs, batch, rows, work)
+        team.losses[team.member] = _forward_and_loss(parameters, shape, batch.size, work)
+        if refresh == EVERY_UPDATE or (refresh == NOW and update == 0):
+            synaptic_rate_into(rate, parameters, rule, inputs.order[: inputs.n_on], sizes, team)
+        wait(team)
+        losses[update] = 0
+        for member in range(team.size):
+            losses[update] += team.losses[member] / batch.size
+        # Once careful, careful to the end: what is not bounded now may be NaN later.
+        is_careful = is_careful or not _is_bounded(team, shape, inputs.exponent, batch.size)
+        if is_careful:
+            for i in range(moving, still):
+                gradient[i] = 0
+
+        moved = parameters, rate, gradient, is_careful
+        for layer in range(sizes.size - 2, -1, -1):
+            _step_biases(layer, shape, batch.size, work, moved)
+            if layer > 0:
+                _step_hidden_layer(layer, parameters, shape, batch.size, work, moved)
+            else:
+                _step_first_layer(shape, inputs, batch, rows, work, moved)
+            wait(team)
+        if is_careful:
+            if not all_finite(gradient):
+                break
+            for low, high in ((0, moving), (still, parameters.size)):
+                first, end = my_part(team, high - low, WIDTH)
+                here = slice(low + first, low + end)
+                _step(parameters[here], rate[here], gradient[here])
+            wait(team)
+        done += 1
+    reorder_rows_inplace(parameters, sizes[1], left, right, inputs.back)
     return done
 
 
@@ -434,63 +484,6 @@ def _begin_update(batch, as_integers, shape, inputs, work):
     for i in range(first, end):
         used = list_into(inputs.lists, i, used, inputs.images[batch[i]], sparse)
     return work.positions[: batch.size]
-
-
-@jit
-def _learn_sorted(target, rule, refresh, shape, inputs, order, batch_size, work, losses):
-    """The same, while the first layer's weights, and rates, stand in the order of the inputs.
-
-    Rows of inputs that are never on are left alone.
-    """
-    parameters, as_integers, rate, gradient = target
-    team, n, n_layers = work.team, order.shape[1], shape.sizes.size - 1
-    moving = inputs.n_on * shape.sizes[1]  # weights of the first layer; the rest stand still
-    still = shape.sizes[0] * shape.sizes[1]
-    is_careful, update = False, 0
-
-    for epoch in range(order.shape[0]):
-        for begin in range(0, n, batch_size):
-            batch = order[epoch, begin : min(begin + batch_size, n)]
-            rows = _begin_update(batch, as_integers, shape, inputs, work)
-            _forward_first_layer(parameters, shape, inputs, batch, rows, work)
-            loss = _forward_and_loss(parameters, shape, batch.size, work)
-            team.losses[team.member] = loss
-            if refresh == EVERY_UPDATE:
-                seen = inputs.order[: inputs.n_on]
-                synaptic_rate_into(rate, parameters, rule, seen, shape.sizes, team)
-            wait(team)
-            if team.member == 0:
-                losses[update] = team.losses.sum() / batch.size
-            # Once careful, careful to the end: what is not bounded now may be NaN later.
-            is_careful = is_careful or not _is_bounded(
-                team.exponents, shape, inputs.exponent, batch.size
-            )
-
-            if is_careful and team.member == 0:
-                for i in range(moving, still):
-                    gradient[i] = 0
-            moved = parameters, rate, gradient, is_careful
-            for layer in range(n_layers - 1, -1, -1):
-                n_out, end = shape.sizes[layer + 1], shape.weights_at[layer + 1]
-                left, right = my_part(team, n_out, WIDTH)
-                d_units, sums = work.units[shape.units_at[layer + 1] + left :], work.sums
-                _sum_rows_into(sums[: right - left], d_units, batch.size, shape.strides[layer + 1])
-                if layer > 0:
-                    _step_hidden_layer(layer, parameters, shape, batch.size, work, moved)
-                else:
-                    _step_first_layer(shape, inputs, batch, rows, work, moved)
-                _use(sums, n_out, 1, right - left, moved, end - n_out + left, n_out)
-                wait(team)
-            if is_careful:
-                if not all_finite(gradient):
-                    return update
-                for low, high in ((0, moving), (still, parameters.size)):
-                    first, end = my_part(team, high - low, WIDTH)
-                    here = slice(low + first, low + end)
-                    _step(parameters[here], rate[here], gradient[here])
-                wait(team)
-            update += 1
-    return update
 
 
 def cache_folder() -> str | None:

@@ -311,7 +311,7 @@ def list_into(lists, number, used, row, inputs):
 @entry
 def list_all_into(lists, images, inputs):
     """A list for every image."""
-    used = 0
+    used = np.intp(0)
     for i in range(images.shape[0]):
         used = list_into(lists, i, used, images[i], inputs)
 
@@ -481,6 +481,6 @@ def sort_inputs(images, labels, batch_size, dense):
     )
     if not is_much:
         list_all_into(lists, images, sparse)
-    largest = exponent(images.ravel().view(f"i{images.itemsize}"))
+    largest = int(np.frexp(max(images.max(), -images.min()))[1])
     back = np.argsort(order)
     return Inputs(images, labels, order, back, n_dense, n_on, lists, is_much, largest)

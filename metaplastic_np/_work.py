@@ -77,8 +77,14 @@ def my_part(team, n, unit):
     return part_of(team.member, team.size, n, unit)
 
 
+@jit
 def wait(team):
     """Go on when all threads have come here; what they wrote before can be read then."""
+    _meet(team)
+
+
+def _meet(team):
+    """The same, in Python."""
     team.met[team.member * APART] += 1
     for other in range(team.size):
         while team.met[other * APART] < team.met[team.member * APART]:
@@ -126,8 +132,8 @@ def _give_way(typing, address):
     return types.void(types.intp), lower
 
 
-@overload(wait)
-def _compiled_wait(team):
+@overload(_meet)
+def _compiled_meet(team):
     def call(team):
         now = team.met[team.member * APART] + 1
         _publish(team.met, team.member * APART, now)
