@@ -39,19 +39,20 @@ SAMPLE, LOWEST_SCORE, SEED = 100, 0.9, 0
 HOW = ["-q", "--hypothesis-profile", "laws", "-p", "no:cacheprovider", "-p", "mutants"]
 OUTCOMES = ("killed", "crashed", "timeout", "survived")
 
-OF_LEARNING = "not setting and not becomes and not asks_for and not hands and not schedule"
+OTHERS = ("distribution", "setting", "becomes", "asks_for", "hands", "schedule")
 # Which laws a module must obey: test files, and pytest's -k.
 LAWS = {
     "plasticity": (["plasticity", "hardness"], "plasticity or drift or kappa"),
     "flexibility": (["plasticity", "learning"], "flexib or uniform"),
     "layers": (["layers"], ""),
     "network": (["layers", "learning", "storage"], "gradient or network or numpy"),
-    "learning": (["learning", "options"], OF_LEARNING),
+    "learning": (["learning", "options"], " and ".join(f"not {word}" for word in OTHERS)),
     "recall": (["recall"], ""),
     "items": (["items", "schedules"], ""),
     "claims": (["claims"], "not json"),
-    "_kernels": (["learning"], ""),
-    "_products": (["learning"], ""),
+    "_kernels": (["learning"], "numba"),
+    "_products": (["learning"], "numba"),
+    "_work": (["learning"], "numba"),
 }
 # What runs only while kernels are compiled, or finds a library: there is no Python body to mutate.
 NOT_PYTHON = {
@@ -59,7 +60,11 @@ NOT_PYTHON = {
     "_products": {
         "jit", "entry", "_compile", "_data", "_splat", "_vector_gather", "_call_blas", "lower",
         "pointers", "load", "put", "part", "start", "_compiled_gather", "_compiled_product", "call",
-        "find_blas", "_find_numpys_blas",
+        "find_blas", "count_blas_threads", "_find_numpys_blas",
+    },
+    "_work": {
+        "_pointer", "_publish", "_look", "_give_way", "lower", "_compiled_meet", "call",
+        "_find_give_way",
     },
 }  # fmt: skip
 

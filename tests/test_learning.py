@@ -554,6 +554,16 @@ def test_parts_follow_each_other_and_are_cut_between_units(size, n, unit):
 
 
 @pytest.mark.numba
+@given(st.integers(0, 2**40))
+def test_the_bit_length_of_a_whole_number(number):
+    from metaplastic_np import _products
+
+    assert getattr(_products.bit_length, "py_func", _products.bit_length)(number) == (
+        number.bit_length()
+    )
+
+
+@pytest.mark.numba
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1), DTYPES)
 def test_the_exponent_bounds_every_number(values, dtype):
     from metaplastic_np import _products

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from naive import naive_plasticity
 from scipy.integrate import quad
 
-from metaplastic_np import measure_drift, measure_kappa, measure_plasticity, measure_synaptic_rate
+from metaplastic_np import (
+    InputError,
+    measure_drift,
+    measure_kappa,
+    measure_plasticity,
+    measure_synaptic_rate,
+)
 
 FLEXIBILITY = st.floats(0, 1)
 DISPLACEMENT = st.floats(allow_nan=False, allow_infinity=False)
@@ -171,3 +177,9 @@ def test_numbers_are_arrays_of_no_axes():
         0.41997434
     )
     assert measure_plasticity(np.float32(0), np.float32(1), steepness=1.0) == 0
+
+
+@pytest.mark.parametrize("displacement", [np.zeros(3), np.zeros((0, 2))])
+def test_no_kappa_is_measured_of_weights_that_stand_still(displacement):
+    with pytest.raises(InputError, match="nothing has moved"):
+        measure_kappa(displacement, steepness=1.0)
