@@ -410,7 +410,8 @@ def try_one(
     tracemalloc.reset_peak()
     before, started = tracemalloc.get_traced_memory()[0], time.process_time()
     accepted, wrong = False, ""
-    signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
+    # Again and again: what is raised in a callback of C, Python prints and forgets.
+    signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS, 0.5)
     faulthandler.dump_traceback_later(GIVEN_UP, exit=True)
     try:
         accepted = target(path, data)
