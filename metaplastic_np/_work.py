@@ -21,7 +21,9 @@ from ._products import PIECE, TILE, WIDTH, Lists, count_blas_threads, find_blas,
 
 BLOCK, FEWEST_ROWS = 131_072, 256  # numbers in a block of the gradient, unless its rows are fewer
 AT_ONCE = 8 * TILE  # sparse inputs whose lists are transposed together
-WORTH = 2**22  # operations of an update that are worth a thread more
+# Operations that are worth more than one thread: of an update, of nine meetings, and of an epoch,
+# which may be a call of its own, the start of threads, 0.7 ms.
+UPDATE_WORTH, EPOCH_WORTH = 2**22, 2**28
 APART = 16  # numbers between two threads' own, so that they do not share a line of the cache
 PATIENCE = 2_000  # looks at a thread that is late before others may have this core
 
@@ -34,7 +36,7 @@ class Team(NamedTuple):
     met: Any  # how often each has come to a barrier
     losses: Any  # sum over the images of each
     exponents: Any  # of the weights that each has looked at, layer by layer
-    give_way: Any  # address of what lets other threads have this core; 0 if there is none
+    give_way: Any  # address of what lets other threads have this core
 
 
 class Shape(NamedTuple):
@@ -147,10 +149,12 @@ def _compiled_meet(team):
     return call
 
 
-def count_threads(sizes, batch_size):
+def count_threads(sizes, batch_size, n_images):
     """How many threads a presentation is worth, of those that BLAS may have."""
-    operations = 6 * batch_size * int(np.sum(sizes[:-1] * sizes[1:]))
-    if config.DISABLE_JIT or operations < WORTH:  # interpreted, they would only take turns
+    operations = 6 * int(np.sum(sizes[:-1] * sizes[1:]))  # an image
+    if operations * batch_size < UPDATE_WORTH or operations * n_images < EPOCH_WORTH:
+        return 1
+    if config.DISABLE_JIT:  # interpreted, they would only take turns
         return 1
     return min(count_blas_threads(), -(-int(sizes[1]) // WIDTH))
 

@@ -218,7 +218,7 @@ def _start_numba(
     inputs = _products.sort_inputs(
         _read_only(images), _read_only(labels), settings.batch_size, DENSE
     )
-    threads = _work.count_threads(sizes, settings.batch_size)
+    threads = _work.count_threads(sizes, settings.batch_size, len(images))
     limit = one_blas_thread if threads > 1 else nullcontext
     with limit():
         shape, works = _work.init_work(dtype, sizes, inputs, settings.batch_size, threads)

@@ -212,7 +212,7 @@ BREAKS = [
     ),
     # threads that learn together
     ("_work", "other * APART) < now:", "other * APART) < 0:", "learning", "sorted_and_cut"),
-    ("_work", "operations < WORTH", "operations < 0", "learning", "threads_are_started"),
+    ("_work", "n_images < EPOCH_WORTH", "n_images < 0", "learning", "threads_are_started"),
     ("_work", "units * member // size * unit,", "0,", "learning", "parts_follow"),
     ("_kernels", "for member in range(team.size):", "for _ in '1':", "learning", "sorted_and_cut"),
     (

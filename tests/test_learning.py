@@ -517,25 +517,28 @@ def test_all_threads_refuse_what_numpy_refuses(scale, rate):
 
 
 @pytest.mark.numba
-def test_threads_are_started_for_large_updates_and_as_many_as_find_columns(monkeypatch):
+def test_threads_are_started_for_much_work_and_as_many_as_find_columns(monkeypatch):
     from numba import config
 
     from metaplastic_np import _work
     from metaplastic_np.workers import one_blas_thread
 
+    def count(*sizes, batch_size=64, n_images=1000):
+        return _work.count_threads(np.array(sizes), batch_size, n_images)
+
     monkeypatch.setattr(config, "DISABLE_JIT", 0)
     monkeypatch.setattr(_work, "count_blas_threads", lambda: 8)
-    wide = np.array([1568, 256, 256, 10])
-    assert _work.count_threads(wide, 64) == 4
-    assert _work.count_threads(np.array([1568, 65, 10]), 64) == 2
-    assert _work.count_threads(np.array([1568, 64, 10]), 64) == 1
-    assert _work.count_threads(np.array([128, 1000, 10]), 64) == 8
-    assert _work.count_threads(wide, 1) == 1
+    assert count(1568, 256, 256, 10) == 4
+    assert count(1568, 65, 10) == 2
+    assert count(1568, 64, 10) == 1
+    assert count(128, 1000, 10) == 8
+    assert count(1568, 256, 256, 10, batch_size=1) == 1
+    assert count(1568, 256, 256, 10, n_images=64) == 1
     monkeypatch.setattr(config, "DISABLE_JIT", 1)
-    assert _work.count_threads(wide, 64) == 1
+    assert count(1568, 256, 256, 10) == 1
     monkeypatch.undo()
     with one_blas_thread():
-        assert _work.count_threads(wide, 64) == 1
+        assert count(1568, 256, 256, 10) == 1
 
 
 @pytest.mark.numba
