@@ -63,6 +63,7 @@ SHAPES = (  # hidden layers and batch of one presentation
     ((1024, 1024), 1024),
     ((4096, 4096), 1024),
 )
+REST = 0.3  # seconds until threads that look for more work, on others' cores too, give up
 FLOAT32_ERROR, FLOAT64_ERROR = 1e-4, 1e-9  # relative to the largest displacement
 RECALL_ERROR = 0.05  # in mean recall of a job, whose rounding grows for a hundred updates
 MOST_COMPARED = 1024  # width whose weights are compared: float64 takes twice the memory
@@ -258,8 +259,9 @@ def _measure_presentations(
             rates: dict[Arrangement, list[float]] = {each: [] for each in arrangements}
             for _ in range(repeats):
                 for workers in everyone:
-                    rates[workers.arrangement].append(workers.measure_rate())
                     seconds[workers.arrangement] += workers.call(time_learning)
+                    rates[workers.arrangement].append(workers.measure_rate())
+                    time.sleep(REST)
             what = f"{'-'.join(map(str, sizes))}, batch {batch}: {n_on} of {n_in} inputs ever on"
             operations = count_operations(sizes, n_on) * images
             rows += _compare("presentation", what, seconds, rates, operations)

@@ -12,6 +12,7 @@ What the paper adds is one such vector, the synaptic rate in place of the learni
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +31,7 @@ from .layers import (
     softmax_cross_entropy_forward,
 )
 from .storage import read_arrays, write_arrays
+from .workers import one_blas_thread
 
 __all__ = [
     "Network",
@@ -84,6 +86,9 @@ def split_parameters(vector: Array, layer_sizes: Sequence[int]) -> tuple[list[Ar
         biases.append(vector[start : start + n_out])
         start += n_out
     return weights, biases
+
+
+MANY = 2**32  # products of a pass that takes long enough to wake up threads of BLAS
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -354,7 +359,9 @@ def predict(network: Network, images: ArrayLike) -> NDArray[np.intp]:
     images = _checks.check_array(
         "images", images, shape=(None, network.layer_sizes[0]), dtype=network.parameters.dtype
     )
-    with np.errstate(over="ignore", invalid="ignore"):  # refused below, in words
+    # Threads of BLAS look for more work for a tenth of a second, on cores that learning then wants.
+    limit = one_blas_thread if len(images) * network.parameters.size < MANY else nullcontext
+    with limit(), np.errstate(over="ignore", invalid="ignore"):  # refused below, in words
         logits, _ = network_forward(network, images)
     if not np.isfinite(logits).all():
         _checks.check_finite("images", images)

@@ -11,6 +11,7 @@ import pytest
 
 import metaplastic_np as mp
 from metaplastic_np import experiments, trials, workers
+from metaplastic_np import network as networks
 from metaplastic_np.settings import describe_run
 
 SMALL = mp.Settings(
@@ -336,6 +337,31 @@ def test_a_pool_that_is_broken_already_is_told(digits):
         executor.submit(os._exit, 1).exception()
         with pytest.raises(mp.WorkerError, match="a worker process died"):
             mp.run_experiment(digits, SMALL, backend="numpy", executor=executor)
+
+
+def test_a_short_forward_pass_wakes_no_threads_of_blas(monkeypatch):
+    from threadpoolctl import threadpool_info
+
+    def threads():
+        return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
+
+    def limits(n_images):
+        seen = []
+
+        def spy(*arguments):
+            seen.append(threads())
+            return forward(*arguments)
+
+        with monkeypatch.context() as context:
+            context.setattr(networks, "network_forward", spy)
+            mp.predict(small, np.zeros((n_images, 4), np.float32))
+        return seen
+
+    forward = networks.network_forward
+    small = mp.init_network((4, 2), rng=np.random.default_rng(0))
+    monkeypatch.setattr(networks, "MANY", 20 * small.parameters.size)
+    assert limits(19) == [{1}]
+    assert limits(20) == [threads()]
 
 
 def test_the_limit_of_blas_threads_ends_with_the_last_user():

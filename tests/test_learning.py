@@ -517,6 +517,16 @@ def test_all_threads_refuse_what_numpy_refuses(scale, rate):
 
 
 @pytest.mark.numba
+def test_a_weight_that_one_thread_finds_too_large_is_too_large_for_all(scale):
+    world = make_sparse_world(scale)
+    world.network.weights[0][:, -1] = 1e300
+    before = world.network.parameters.copy()
+    with pytest.raises(DivergenceError, match="not finite at update 1"):
+        learn(world, "numba")
+    np.testing.assert_array_equal(world.network.parameters, before)
+
+
+@pytest.mark.numba
 def test_threads_are_started_for_much_work_and_as_many_as_find_columns(monkeypatch):
     from numba import config
 
