@@ -440,9 +440,10 @@ def learn_epochs(
         if refresh == EVERY_UPDATE or (refresh == NOW and update == 0):
             synaptic_rate_into(rate, parameters, rule, inputs.order[: inputs.n_on], sizes, team)
         wait(team)
-        losses[update] = 0
+        loss = 0.0
         for member in range(team.size):
-            losses[update] += team.losses[member] / batch.size
+            loss += team.losses[member]
+        losses[update] = loss / batch.size  # the same number from every thread
         # Once careful, careful to the end: what is not bounded now may be NaN later.
         is_careful = is_careful or not _is_bounded(team, shape, inputs.exponent, batch.size)
         if is_careful:

@@ -47,6 +47,8 @@ __all__ = [
     "split_parameters",
 ]
 
+MANY = 2**32  # products of a pass that takes long enough to wake up threads of BLAS
+
 Array = NDArray[Any]
 
 
@@ -86,9 +88,6 @@ def split_parameters(vector: Array, layer_sizes: Sequence[int]) -> tuple[list[Ar
         biases.append(vector[start : start + n_out])
         start += n_out
     return weights, biases
-
-
-MANY = 2**32  # products of a pass that takes long enough to wake up threads of BLAS
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -221,7 +221,7 @@ BREAKS = [
     ),
     ("_work", "n_images < EPOCH_WORTH", "n_images < 0", "learning", "threads_are_started"),
     ("_work", "units * member // size * unit,", "0,", "learning", "parts_follow"),
-    ("_kernels", "for member in range(team.size):", "for _ in '1':", "learning", "sorted_and_cut"),
+    ("_kernels", "loss += team", "loss = team", "learning", "sorted_and_cut"),
     ("network", "< MANY else", "< 0 else", "experiments", "wakes_no_threads"),
     (
         "_kernels",
