@@ -49,6 +49,7 @@ from metaplastic_np import (
     save_network,
     sgd_step_inplace,
     split_parameters,
+    write_arrays,
 )
 
 # --- off equals plain gradient descent, on differs -----------------------------------
@@ -554,6 +555,38 @@ def test_threads_are_started_for_much_work_and_as_many_as_find_columns(monkeypat
 
 
 @pytest.mark.numba
+def test_inputs_that_are_on_in_half_the_images_go_by_blas_and_others_by_lists(monkeypatch):
+    from metaplastic_np import _products
+
+    world = make_world(0, layer_sizes=(4, 5, 3), n_images=8)
+    (shown,) = world.presentations
+    images = np.arange(8)[:, None] < [4, 7, 2, 8]  # how many images each input is on in
+    world.presentations = [replace(shown, images=images.astype(shown.images.dtype))]
+    found, sort = [], _products.sort_inputs
+    monkeypatch.setattr(
+        _products, "sort_inputs", lambda *told: found.append(sort(*told)) or found[0]
+    )
+    learn(world, "numba")
+    (inputs,) = found
+    assert inputs.order.tolist() == [0, 1, 3, 2]
+    assert (inputs.n_dense, inputs.n_on) == (3, 4)
+
+
+@pytest.mark.numba
+@pytest.mark.parametrize(("threads", "has_limit"), [(1, False), (2, True)])
+def test_threads_of_our_own_are_alone_and_one_thread_may_have_those_of_blas(
+    threads, has_limit, monkeypatch
+):
+    from metaplastic_np import _work
+
+    limits, limit = [], learning.one_blas_thread
+    monkeypatch.setattr(_work, "count_threads", lambda *_: threads)
+    monkeypatch.setattr(learning, "one_blas_thread", lambda: limits.append(limit()) or limits[-1])
+    learn(make_world(0), "numba")
+    assert len(limits) == 2 * has_limit  # to find BLAS, and to learn
+
+
+@pytest.mark.numba
 @given(st.integers(1, 9), st.integers(0, 1000), st.integers(1, 64))
 def test_parts_follow_each_other_and_are_cut_between_units(size, n, unit):
     from metaplastic_np import _work
@@ -614,6 +647,19 @@ def test_a_gradient_that_is_not_finite_is_refused_before_any_weight_moves(backen
     with pytest.raises(DivergenceError, match=message):
         learn(world, backend)
     assert world.network.parameters.tobytes() == before
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+@pytest.mark.parametrize("of", ["weights", "biases"])
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
+def test_one_bad_number_of_a_gradient_names_its_layer(layer, of, bad):
+    network = make_world(0).network
+    gradient = np.zeros_like(network.parameters)
+    parts = split_parameters(gradient, network.layer_sizes)[of == "biases"]
+    parts[layer].flat[-1] = bad
+    assert learning._first_bad_layer(network, gradient) == layer
+    parts[-1].flat[0] = bad
+    assert learning._first_bad_layer(network, gradient) == layer
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -699,6 +745,24 @@ def test_learning_goes_on_after_save_and_load_with_the_same_bits(
     halfway.presentations = rest
     learn(halfway, backend)
     assert halfway.network.parameters.tobytes() == world.network.parameters.tobytes()
+
+
+def test_a_rule_is_no_network(tmp_path):
+    rule = Metaplasticity(initial_weights=np.zeros(3), flexibility=np.ones(3), steepness=1.0)
+    save_metaplasticity(tmp_path / "a.npz", rule)
+    with pytest.raises(InputError, match="it does not hold a network"):
+        load_network(tmp_path / "a.npz")
+    write_arrays(tmp_path / "b.npz", {}, header={"kind": "network", "schema": 1})
+    with pytest.raises(InputError, match="it lacks layer_sizes, parameters"):
+        load_network(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("sizes", [3, [np.nan, 2], [np.inf, 2], [3, 2]])
+def test_a_network_of_impossible_sizes_is_refused_with_its_file(sizes, tmp_path):
+    arrays = {"layer_sizes": np.array(sizes), "parameters": np.zeros(5)}
+    write_arrays(tmp_path / "n.npz", arrays, header={"kind": "network", "schema": 1})
+    with pytest.raises(InputError, match=r"n\.npz: it makes no network"):
+        load_network(tmp_path / "n.npz")
 
 
 # --- draws of flexibility ------------------------------------------------------------

@@ -138,21 +138,3 @@ def test_a_header_that_is_no_object_is_refused(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(mp.InputError, match=r"cannot read .*none.npz: No such file"):
         mp.load_network(tmp_path / "none.npz")
-
-
-def test_a_rule_is_no_network(tmp_path):
-    rule = mp.Metaplasticity(initial_weights=np.zeros(3), flexibility=np.ones(3), steepness=1.0)
-    mp.save_metaplasticity(tmp_path / "a.npz", rule)
-    with pytest.raises(mp.InputError, match="it does not hold a network"):
-        mp.load_network(tmp_path / "a.npz")
-    mp.write_arrays(tmp_path / "b.npz", {}, header={"kind": "network", "schema": 1})
-    with pytest.raises(mp.InputError, match="it lacks layer_sizes, parameters"):
-        mp.load_network(tmp_path / "b.npz")
-
-
-@pytest.mark.parametrize("sizes", [3, [np.nan, 2], [np.inf, 2], [3, 2]])
-def test_a_network_of_impossible_sizes_is_refused_with_its_file(sizes, tmp_path):
-    arrays = {"layer_sizes": np.array(sizes), "parameters": np.zeros(5)}
-    mp.write_arrays(tmp_path / "n.npz", arrays, header={"kind": "network", "schema": 1})
-    with pytest.raises(mp.InputError, match=r"n\.npz: it makes no network"):
-        mp.load_network(tmp_path / "n.npz")
