@@ -41,8 +41,7 @@ OUTCOMES = ("killed", "crashed", "timeout", "survived")
 
 # Laws of others among those of learning, and long ones that say what others say.
 OTHERS = (
-    "distribution setting becomes asks_for hands schedule three drift net_steps permuting goes_on "
-    "hundreds"
+    "distribution setting becomes asks_for hands schedule three drift net_steps permuting goes_on"
 )
 # Which laws a module must obey: test files, and pytest's -k.
 LAWS = {

@@ -1,5 +1,7 @@
 """Backward passes against finite differences, and the checker against a wrong gradient."""
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,11 +14,13 @@ from metaplastic_np import (
     gradient_check,
     init_network,
     loss_and_gradient,
+    predict,
     relu_backward,
     relu_forward,
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
 )
+from metaplastic_np import network as networks
 from metaplastic_np.network import Network
 
 TOLERANCE = 1e-5
@@ -132,3 +136,20 @@ def test_forward_passes_change_nothing(seed):
     loss_and_gradient(network, images, labels)
     for array, copy in zip((network.parameters, images, labels), before, strict=True):
         np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize(("n_images", "n_limits"), [(4095, 1), (4096, 0)])
+def test_a_network_answers_with_one_thread_of_blas_below_2_to_the_32_products(
+    n_images, n_limits, monkeypatch
+):
+    small = init_network((1023, 1024), rng=np.random.default_rng(0))  # 2^20 parameters
+    limits, limit = [], networks.one_blas_thread
+    monkeypatch.setattr(networks, "one_blas_thread", lambda: limits.append(limit()) or limits[-1])
+    monkeypatch.setattr(networks, "network_forward", lambda _, images: (images[:, :2], []))
+    predict(small, np.zeros((n_images, 1023), np.float32))
+    assert len(limits) == n_limits
+
+
+def test_a_network_keeps_the_sizes_that_were_checked():
+    with pytest.raises(FrozenInstanceError):
+        init_network((4, 2), rng=np.random.default_rng(0)).layer_sizes = (2, 4)
