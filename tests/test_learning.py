@@ -602,6 +602,19 @@ def test_parts_follow_each_other_and_are_cut_between_units(size, n, unit):
 
 
 @pytest.mark.numba
+@given(st.permutations(range(6)), st.integers(1, 4))
+def test_rows_are_sorted_where_they_are_whoever_sorts_which_columns(source, n_out):
+    from metaplastic_np import _products
+
+    reorder = getattr(_products.reorder_rows_inplace, "py_func", _products.reorder_rows_inplace)
+    rows = np.arange(6.0 * n_out).reshape(6, n_out)
+    expected, flat, cut = rows[source], rows.ravel(), n_out // 2
+    reorder(flat, n_out, 0, cut, np.array(source))
+    reorder(flat, n_out, cut, n_out, np.array(source))
+    np.testing.assert_array_equal(rows, expected)
+
+
+@pytest.mark.numba
 @given(st.integers(0, 2**40))
 def test_the_bit_length_of_a_whole_number(number):
     from metaplastic_np import _products
@@ -662,12 +675,13 @@ def test_one_bad_number_of_a_gradient_names_its_layer(layer, of, bad):
     assert learning._first_bad_layer(network, gradient) == layer
 
 
+@pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_largest_inputs_are_refused_too(backend, dtype):
+def test_the_largest_inputs_are_refused_too(backend, dtype, sign):
     """Weights are small; three of the largest floats add up to no float."""
     world = make_world(0, layer_sizes=(3, 2), dtype=dtype, kind="conventional")
     world.network.weights[0][:] = 1
-    world.presentations[0].images[:] = np.finfo(dtype).max
+    world.presentations[0].images[:] = sign * np.finfo(dtype).max
     before = world.network.parameters.tobytes()
     with pytest.raises(DivergenceError, match="gradient of layer 1 is not finite at update 1 "):
         learn(world, backend)
