@@ -602,6 +602,35 @@ def test_parts_follow_each_other_and_are_cut_between_units(size, n, unit):
 
 
 @pytest.mark.numba
+def test_work_space_is_as_large_as_it_must_be():
+    """For two threads, batches of 301 images, 1,900 dense inputs and 91 sparse ones."""
+    from types import SimpleNamespace
+
+    from metaplastic_np import _work
+
+    sizes = np.array((2000, 200, 500, 10))
+    inputs = SimpleNamespace(images=np.zeros((1000, 0)), n_dense=1900, n_on=1991)
+    shape, works = _work.init_work(np.float32, sizes, inputs, 301, threads=2)
+    assert shape.strides.tolist() == [2048, 256, 512, 64]
+    assert shape.weights_at.tolist() == [0, 2001 * 200, 2001 * 200 + 201 * 500, 505_710]
+    assert shape.units_at.tolist() == [0, 0, 301 * 256, 301 * 768, 301 * 832]
+    assert len(works) == 2
+    for member, work in enumerate(works):
+        assert (work.team.member, work.team.met.size) == (member, 2 * 16)
+        assert work.units.size == 301 * 832
+        assert work.taken.size == 301 * 1741  # the most that a piece of 2^19 numbers holds
+        assert work.columns.starts.shape == (2, 3 * 91 + 2)
+        assert work.columns.places.shape == work.columns.values.shape == (2, 301 * 91 + 1)
+        assert work.d_units.size == 301 * 435  # units that a block of 2^17 numbers holds
+        assert work.block.size == 655 * 200
+        assert work.packed.size == 3 * 128 * 64
+        assert (work.sums.size, work.labels.size, work.positions.size) == (2000, 301, 301)
+    assert works[0].units is works[1].units
+    assert works[0].block is not works[1].block
+    assert _work.AT_ONCE % _work.TILE == 0
+
+
+@pytest.mark.numba
 @given(st.permutations(range(6)), st.integers(1, 4))
 def test_rows_are_sorted_where_they_are_whoever_sorts_which_columns(source, n_out):
     from metaplastic_np import _products
