@@ -608,11 +608,11 @@ def test_work_space_is_as_large_as_it_must_be():
 
     from metaplastic_np import _work
 
-    sizes = np.array((2000, 200, 500, 10))
+    sizes = np.array((2000, 200, 512, 10))
     inputs = SimpleNamespace(images=np.zeros((1000, 0)), n_dense=1900, n_on=1991)
     shape, works = _work.init_work(np.float32, sizes, inputs, 301, threads=2)
     assert shape.strides.tolist() == [2048, 256, 512, 64]
-    assert shape.weights_at.tolist() == [0, 2001 * 200, 2001 * 200 + 201 * 500, 505_710]
+    assert shape.weights_at.tolist() == [0, 2001 * 200, 2001 * 200 + 201 * 512, 508_242]
     assert shape.units_at.tolist() == [0, 0, 301 * 256, 301 * 768, 301 * 832]
     assert len(works) == 2
     for member, work in enumerate(works):
