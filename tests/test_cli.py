@@ -314,10 +314,15 @@ PROGRAM = (
 
 
 def interrupt(*arguments, when):
-    """Start a run, send its process group a Ctrl-C as a terminal does, and see how it ends."""
+    """Start a run, send its process group a Ctrl-C as a terminal does, and see how it ends.
+
+    Coverage is not measured in it: coverage.py takes a lock, in Python, to note what is run, and a
+    Ctrl-C right then leaves it locked for ever.
+    """
     command = [sys.executable, "-c", PROGRAM, *QUICK, "--trials", "5000", *arguments]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
     with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment
     ) as process:
         try:
             when()
