@@ -485,7 +485,7 @@ def test_a_gradient_of_several_blocks_is_the_same_gradient(scale, monkeypatch):
 
 @pytest.mark.numba
 def test_more_classes_than_a_tile_has_columns_are_learned():
-    assert_numba_learns_what_numpy_learns(make_world(0, layer_sizes=(4, 5, 200)))
+    assert_numba_learns_what_numpy_learns(make_world(0, layer_sizes=(4, 5, 150)))
 
 
 @pytest.mark.numba
