@@ -27,8 +27,8 @@ def main() -> None:
             "middle items": curve[:, 3:7].mean(axis=1),
             "last item": curve[:, -1],
             "mean recall": curve.mean(axis=1),
-            "primacy": mp.measure_primacy(curve),
-            "recency": mp.measure_recency(curve),
+            "primacy": mp.metrics.measure_primacy(curve),
+            "recency": mp.metrics.measure_recency(curve),
         }
         networks[network] = {
             name: {"mean": round(values.mean(), 3), "sd": round(values.std(ddof=1), 3)}

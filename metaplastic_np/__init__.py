@@ -1,71 +1,137 @@
 """Neuromimetic metaplasticity for adaptive continual learning, from scratch in NumPy.
 
-A network learns items one after another and keeps old ones, because every synapse stiffens, at its
-own flexibility, as it travels from where it was born.
+A network learns items one after another and keeps old ones, because each synapse becomes harder to
+change the further its weight moves from its initial value; how quickly depends on its own
+flexibility.
 
-Reading order, an afternoon::
+Each folder answers one question. Reading order, an afternoon::
 
-     1. plasticity      the equation
-     2. flexibility     what tells the networks apart
-     3. layers          forward and backward passes by hand
-     4. gradient_check  and how we know that they are right
-     5. network         an ordinary network that has never heard of the paper
-     6. datasets        images
-     7. items           what is shown, when, under which labels
-     8. metaplasticity  what the paper adds to a network
-     9. learning        the one place where weights move
-    10. recall          what was remembered
-    11. _kernels        the same equations, compiled
+    rules.plasticity       the equation
+    rules.flexibility      what tells the networks apart
+    nn.layers              forward and backward passes by hand
+    nn.gradient_check      and how we know that they are right
+    nn.network             an ordinary network that has never heard of the paper
+    scenarios.datasets     images
+    scenarios.items        what is shown, when, and under which labels
+    rules.metaplasticity   what the paper adds to a network
+    learning               the one place where weights move
+    metrics.recall         what was remembered
+    _fast                  the same update, compiled
 
 and another one, for what is made of it::
 
-    12. schedules       which item is presented when
-    13. settings        all that a run's numbers depend on
-    14. trials          one draw of everything, learned by every network
-    15. experiments     many trials, their results, steepness by balance
-    16. statistics      bounds and intervals over trials
-    17. claims          what the paper says, as margins; controls, verdicts: whether it holds
-    18. panels          what a figure shows; pictures: which there are; figures: how they are drawn
-    19. reproduce       the whole paper as a plan, and report, the page that comes of it
-    20. sources         MNIST, and images of your own
-    21. workers         many trials at once
-    22. bench           how fast it is, beside rivals, which compute the same with other libraries
-    23. exercises       what checks the exercises of the course; questions: what they ask
+    scenarios.schedules    which item is presented when
+    experiments            many trials: settings, trials, runs and their results, workers
+    metrics.statistics     bounds and intervals over trials
+    plots                  what a figure shows, as numbers, and how it is drawn
+    paper                  the experiments and claims of the paper, and whether they hold
+    scenarios.sources      MNIST, and images of your own
+    exercises              what the exercises of the course ask, and what checks the answers
+    bench                  how fast it is, compared with other libraries that do the same work
+    cli                    the command line
 """
 
-from types import ModuleType as _ModuleType
-
-from . import exercises as exercises
-from ._errors import *
-from .bench import *
-from .claims import *
-from .datasets import *
-from .experiments import *
-from .figures import *
-from .flexibility import *
-from .gradient_check import *
-from .items import *
-from .layers import *
-from .learning import *
-from .machine import *
-from .metaplasticity import *
-from .network import *
-from .panels import *
-from .pictures import *
-from .plasticity import *
-from .recall import *
-from .report import *
-from .reproduce import *
-from .schedules import *
-from .settings import *
-from .sources import *
-from .statistics import *
-from .storage import *
-from .verdicts import *
-from .workers import *
-
-__all__ = sorted(
-    name
-    for name, thing in globals().items()
-    if not name.startswith("_") and not isinstance(thing, _ModuleType)
+from . import bench, exercises, experiments, metrics, nn, paper, plots, rules, scenarios
+from ._util.errors import DivergenceError, InputError, OutputError, WorkerError
+from .experiments import (
+    Results,
+    Settings,
+    balance_steepness,
+    load_results,
+    open_pool,
+    run_experiment,
+    save_results,
 )
+from .learning import LearningSettings, learn_item
+from .metrics import (
+    chance_recall,
+    measure_confusion,
+    measure_recall,
+    measure_serial_position_curve,
+)
+from .nn import (
+    Network,
+    copy_network,
+    gradient_check,
+    init_network,
+    load_network,
+    loss_and_gradient,
+    predict,
+    save_network,
+    split_parameters,
+)
+from .paper import show_serial_position
+from .plots import make_figure, style_of
+from .rules import (
+    Metaplasticity,
+    draw_flexibility,
+    init_metaplasticity,
+    measure_displacement,
+    measure_kappa,
+    measure_plasticity,
+)
+from .scenarios import (
+    Dataset,
+    Step,
+    draw_items,
+    draw_presentation,
+    load_digits,
+    load_mnist,
+    load_npz,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Dataset",
+    "DivergenceError",
+    "InputError",
+    "LearningSettings",
+    "Metaplasticity",
+    "Network",
+    "OutputError",
+    "Results",
+    "Settings",
+    "Step",
+    "WorkerError",
+    "balance_steepness",
+    "bench",
+    "chance_recall",
+    "copy_network",
+    "draw_flexibility",
+    "draw_items",
+    "draw_presentation",
+    "exercises",
+    "experiments",
+    "gradient_check",
+    "init_metaplasticity",
+    "init_network",
+    "learn_item",
+    "load_digits",
+    "load_mnist",
+    "load_network",
+    "load_npz",
+    "load_results",
+    "loss_and_gradient",
+    "make_figure",
+    "measure_confusion",
+    "measure_displacement",
+    "measure_kappa",
+    "measure_plasticity",
+    "measure_recall",
+    "measure_serial_position_curve",
+    "metrics",
+    "nn",
+    "open_pool",
+    "paper",
+    "plots",
+    "predict",
+    "rules",
+    "run_experiment",
+    "save_network",
+    "save_results",
+    "scenarios",
+    "show_serial_position",
+    "split_parameters",
+    "style_of",
+]

@@ -1,9 +1,8 @@
 r"""Learning with metaplastic synapses: the one place where weights move.
 
-The network of :mod:`metaplastic_np.network` learns by :math:`w \leftarrow w - \eta g`. This module
-puts one object between the two, a :class:`Metaplasticity`, and the learning rate becomes a
-**synaptic rate** for every synapse, :math:`w \leftarrow w - (\eta p) g`. With flexibility 1 it is
-the ordinary network again, bit for bit.
+The network of :mod:`metaplastic_np.nn.network` learns by :math:`w \leftarrow w - \eta g`. Here each
+synapse has a rate of its own, the **synaptic rate**: :math:`w \leftarrow w - (\eta p) g`. With
+flexibility 1 it is the ordinary network again, bit for bit.
 
 The plasticity p is computed once per **presentation**, before its first epoch, as in the paper.
 That refresh is itself a boundary signal; ``refresh="update"`` does without it.
@@ -19,12 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _checks, _errors
-from .items import Presentation
-from .metaplasticity import Metaplasticity, measure_displacement
-from .network import Network, loss_and_gradient, sgd_step_inplace, split_parameters
-from .plasticity import measure_plasticity, measure_synaptic_rate
-from .workers import call_together, one_blas_thread
+from ._util import checks, errors
+from ._util.blas import one_blas_thread
+from .experiments.workers import call_together
+from .nn import Network, loss_and_gradient, sgd_step_inplace, split_parameters
+from .rules import Metaplasticity, measure_displacement, measure_plasticity, measure_synaptic_rate
+from .scenarios import Presentation
 
 __all__ = [
     "LearningSettings",
@@ -60,9 +59,9 @@ class LearningSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be learned with."""
-        _checks.check_positive("learning_rate", self.learning_rate)
-        _checks.check_count("batch_size", self.batch_size)
-        _checks.check_choice("refresh", self.refresh, REFRESHES)
+        checks.check_positive("learning_rate", self.learning_rate)
+        checks.check_count("batch_size", self.batch_size)
+        checks.check_choice("refresh", self.refresh, REFRESHES)
 
 
 def learn_item(
@@ -105,8 +104,8 @@ def learn_item(
     Examples
     --------
     >>> import numpy as np
-    >>> from metaplastic_np import (
-    ...     draw_items, draw_presentation, init_metaplasticity, init_network, load_digits)
+    >>> from metaplastic_np import draw_items, draw_presentation, init_metaplasticity
+    >>> from metaplastic_np import init_network, load_digits
     >>> rng = np.random.default_rng(0)
     >>> items = draw_items(load_digits(), n_items=3, n_train_images=100, n_test_images=10, rng=rng)
     >>> network = init_network((128, 32, 3), rng=rng)
@@ -120,16 +119,16 @@ def learn_item(
     dtype = parameters.dtype
     for name in ("initial_weights", "flexibility"):
         array = getattr(metaplasticity, name)
-        _checks.check_array(name, array, shape=parameters.shape, dtype=dtype)
-    images = _checks.check_array(
+        checks.check_array(name, array, shape=parameters.shape, dtype=dtype)
+    images = checks.check_array(
         "images", presentation.images, shape=(None, network.layer_sizes[0]), dtype=dtype
     )
-    _checks.check_finite("images", images)
-    _checks.check_finite("parameters", parameters)
-    labels = _checks.check_labels(
+    checks.check_finite("images", images)
+    checks.check_finite("parameters", parameters)
+    labels = checks.check_labels(
         "labels", presentation.labels, n_rows=len(images), n_classes=network.layer_sizes[-1]
     )
-    backend = _checks.check_backend(backend)
+    backend = checks.check_backend(backend)
     settings = replace(settings, batch_size=min(settings.batch_size, len(images)))
 
     start = _start_numba if backend == "numba" else _start_numpy
@@ -144,11 +143,11 @@ def learn_item(
         done += learn(order, losses[done:planned])
         if done < planned:
             layer = _first_bad_layer(network, gradient)
-            _errors.raise_non_finite_gradient(layer, done, presentation.number)
-        if not _checks.is_finite(parameters):
-            _errors.raise_diverged("the weights", presentation.number)
-        if not _checks.is_finite(losses[:done]):
-            _errors.raise_diverged("the losses", presentation.number)
+            errors.raise_non_finite_gradient(layer, done, presentation.number)
+        if not checks.is_finite(parameters):
+            errors.raise_diverged("the weights", presentation.number)
+        if not checks.is_finite(losses[:done]):
+            errors.raise_diverged("the losses", presentation.number)
         if after_epoch is not None:
             after_epoch(epoch)
     return losses
@@ -204,7 +203,7 @@ def _start_numba(
     labels: NDArray[np.intp],
 ) -> _Body:
     """The fast body: the same in one compiled call, without the GIL."""
-    from . import _kernels, _products, _work  # Numba takes a second to import
+    from ._fast import kernels, products, work  # Numba takes a second to import
 
     parameters = network.parameters
     dtype, sizes = parameters.dtype, np.array(network.layer_sizes, dtype=np.intp)
@@ -212,28 +211,28 @@ def _start_numba(
     rule = (
         metaplasticity.initial_weights,
         metaplasticity.flexibility,
-        _checks.check_scalar("steepness", metaplasticity.steepness, dtype=dtype),
-        _checks.check_scalar("learning_rate", settings.learning_rate, dtype=dtype),
+        checks.check_scalar("steepness", metaplasticity.steepness, dtype=dtype),
+        checks.check_scalar("learning_rate", settings.learning_rate, dtype=dtype),
     )
-    inputs = _products.sort_inputs(
+    inputs = products.sort_inputs(
         _read_only(images), _read_only(labels), settings.batch_size, DENSE
     )
-    threads = _work.count_threads(sizes, settings.batch_size, len(images))
+    threads = work.count_threads(sizes, settings.batch_size, len(images))
     limit = one_blas_thread if threads > 1 else nullcontext
     with limit():
-        shape, works = _work.init_work(dtype, sizes, inputs, settings.batch_size, threads)
-    refresh = _kernels.NOW if settings.refresh == "presentation" else _kernels.EVERY_UPDATE
+        shape, works = work.init_work(dtype, sizes, inputs, settings.batch_size, threads)
+    refresh = kernels.NOW if settings.refresh == "presentation" else kernels.EVERY_UPDATE
 
     def learn(order: NDArray[np.intp], losses: NDArray[np.float64]) -> int:
         nonlocal refresh
         now = refresh
-        if refresh == _kernels.NOW:  # once, however many calls there are
-            refresh = _kernels.LATER
+        if refresh == kernels.NOW:  # once, however many calls there are
+            refresh = kernels.LATER
         integers, epochs = parameters.view(f"i{dtype.itemsize}"), _read_only(order)
 
         @np.errstate(all="ignore")  # interpreted, a kernel would warn where compiled it does not
-        def work_on(work: _work.Work) -> int:
-            done = _kernels.learn_epochs(
+        def work_on(work: work.Work) -> int:
+            done = kernels.learn_epochs(
                 parameters,
                 integers,
                 rate,

@@ -59,7 +59,7 @@ def pytest_configure(config):
     if config.getoption("--without-numba"):
         sys.modules["numba"] = None
     # Numba's cache does not see that a kernel's callee in another file has changed.
-    sources = [ROOT / "metaplastic_np" / f"_{name}.py" for name in ("kernels", "products", "work")]
+    sources = sorted((ROOT / "metaplastic_np" / "_fast").glob("*.py"))
     version = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / f"numba-{version[:12]}")
     if IS_JIT_OFF:  # interpreted kernels are for small worlds: whole experiments take NumPy

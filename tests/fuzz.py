@@ -35,7 +35,10 @@ import numpy as np
 import scipy.stats  # noqa: F401  (the package imports it when it needs it, which takes a while)
 
 import metaplastic_np as mp
-from metaplastic_np import cli, commands, sources, storage
+from metaplastic_np import cli
+from metaplastic_np._util import storage
+from metaplastic_np.cli import commands
+from metaplastic_np.scenarios import sources
 
 INPUTS, SEED = 100_000, 0
 MOST_SECONDS, MOST_MEMORY = 5.0, 60 * 2**20
@@ -127,7 +130,7 @@ def make_npz_seeds() -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "saved.npz")
         saved = []
-        for save, what in ((mp.save_network, network), (mp.save_metaplasticity, rule)):
+        for save, what in ((mp.save_network, network), (mp.rules.save_metaplasticity, rule)):
             save(path, what)
             saved.append(path.read_bytes())
         results = mp.run_experiment(mp.load_digits(), tiny, backend="numpy")
@@ -342,7 +345,7 @@ def read_file(reader: Callable[[Path], object], path: Path, data: bytes) -> bool
 def read_ours(path: Path) -> None:
     """As whatever its header says it is."""
     kind = str(storage.read_arrays(path)[1].get("kind", "experiment"))
-    readers = {"network": mp.load_network, "metaplasticity": mp.load_metaplasticity}
+    readers = {"network": mp.load_network, "metaplasticity": mp.rules.load_metaplasticity}
     readers.get(kind, mp.load_results)(path)
 
 

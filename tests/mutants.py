@@ -253,7 +253,7 @@ def test_module(module: str, sample: int, jobs: int, copies: Copies) -> dict:
 
 def write_json(path: Path, found: dict, sample: int) -> None:
     """Put what was found of a module beside what the file has of others."""
-    from metaplastic_np.machine import describe_machine
+    from metaplastic_np.experiments.machine import describe_machine
 
     modules = json.loads(path.read_text("utf-8"))["modules"] if path.exists() else []
     kept = {each["module"]: each for each in [*modules, found]}

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 import metaplastic_np as mp
-from metaplastic_np import bench, cli, contest, rivals
+from metaplastic_np import cli
+from metaplastic_np.bench import bench, contest, rivals
 
 
 def make_presentation(rng, dtype, n_images=50):
     images = rng.random((n_images, 40)) * (rng.random((n_images, 40)) < 0.4)
-    return mp.Presentation(
+    return mp.scenarios.Presentation(
         images=images.astype(dtype),
         labels=rng.integers(0, 5, n_images),
         order=np.array([rng.permutation(n_images) for _ in range(3)]),
@@ -185,7 +186,7 @@ def test_starting_is_timed_with_an_empty_kernel_cache_and_a_filled_one(monkeypat
 
 
 def test_a_new_process_can_learn_a_first_presentation():
-    code = "import sys; from metaplastic_np import contest; contest.learn_first(sys.argv[1])"
+    code = "import sys; from metaplastic_np.bench import contest; contest.learn_first(sys.argv[1])"
     subprocess.run([sys.executable, "-c", code, "NumPy"], check=True)
 
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from worlds import SEEDS
 
 import metaplastic_np as mp
-from metaplastic_np import controls, verdicts
-from metaplastic_np.claims import CLAIMS
-from metaplastic_np.experiments import ARRAYS
-from metaplastic_np.reproduce import judge_run
+from metaplastic_np.experiments.run import ARRAYS
+from metaplastic_np.paper import controls, verdicts
+from metaplastic_np.paper.claims import CLAIMS
+from metaplastic_np.paper.reproduce import judge_run
 
 TRIALS, N_TEST = 6, 100
 FADED = np.array([0.02, 0.02, 0.02, 0.02, 0.02, 0.05, 0.1, 0.2, 0.4, 0.9])
@@ -40,7 +40,7 @@ def make_run(rows, *, n_items=10, trials=TRIALS, schedule="single-pass", noise=0
     networks = tuple(rows)
     rng = np.random.default_rng(0)
     steps = [
-        mp.draw_schedule(schedule, n_items, rng=np.random.default_rng([1, trial]))
+        mp.scenarios.draw_schedule(schedule, n_items, rng=np.random.default_rng([1, trial]))
         for trial in range(trials)
     ]
     n_rows = len(steps[0]) + 1
@@ -68,7 +68,7 @@ def by_cause(cause):
     """Curves (trial, item) that follow how often, or when last, an item is shown."""
     curves = []
     for trial in range(TRIALS):
-        steps = mp.draw_schedule("frequency", 10, rng=np.random.default_rng([1, trial]))
+        steps = mp.scenarios.draw_schedule("frequency", 10, rng=np.random.default_rng([1, trial]))
         shown = [step.item for step in steps]
         value = shown.count if cause == "frequency" else lambda k, s=shown: s[::-1].index(k) * -1
         curves.append(np.argsort(np.argsort([value(item) for item in range(10)])) / 12 + 0.05)
@@ -197,7 +197,7 @@ IMPLIED = {("C3", 2): {0}, ("C3", 11): {1}}
 
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_a_claim_holds_where_it_is_true(evidence, claim):
-    judged = mp.judge_claim(claim, evidence)
+    judged = mp.paper.judge_claim(claim, evidence)
     assert judged["verdict"] == "holds"
     assert judged["n"] == TRIALS
     assert len(judged["parts"]) == len(OPPOSITES[claim])
@@ -207,7 +207,7 @@ def test_a_claim_holds_where_it_is_true(evidence, claim):
     ("claim", "part"), [(claim, i) for claim, parts in OPPOSITES.items() for i in range(len(parts))]
 )
 def test_each_margin_alone_makes_its_claim_fail(claim, part):
-    judged = mp.judge_claim(claim, planted(OPPOSITES[claim][part]))
+    judged = mp.paper.judge_claim(claim, planted(OPPOSITES[claim][part]))
     failing = {i for i, each in enumerate(judged["parts"]) if each["interval"][1] < 0}
     assert failing == {part} | IMPLIED.get((claim, part), set())
     assert judged["verdict"] == "fails"
@@ -230,7 +230,7 @@ def test_each_margin_has_one_number_a_trial(evidence, claim):
 def test_chance_is_one_of_ten_items_however_many_trials(claim, network, curve):
     """Below one of six, which is as many as there are trials, and still above chance."""
     above = np.where(curve < 0.1, 0.13, curve)
-    judged = mp.judge_claim(claim, planted(change(SERIAL, network, -1, above)))
+    judged = mp.paper.judge_claim(claim, planted(change(SERIAL, network, -1, above)))
     assert judged["verdict"] == "fails"
 
 
@@ -239,7 +239,7 @@ def test_a_run_that_is_too_short_is_not_measured(evidence, claim, rows):
     name = {"C7": POISON, "C11": "hebb-repetition", "C1": SERIAL}[claim]
     run = evidence[name]
     short = replace(run, recall=run.recall[:, :, :rows], confusion=run.confusion[:, :, :rows])
-    assert mp.judge_claim(claim, {**evidence, name: short})["verdict"] == "undecided"
+    assert mp.paper.judge_claim(claim, {**evidence, name: short})["verdict"] == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -252,8 +252,8 @@ def test_a_run_that_is_too_short_is_not_measured(evidence, claim, rows):
 )
 def test_remembered_means_more_than_half(claim, changed):
     """Recall is planted within 0.01."""
-    assert mp.judge_claim(claim, planted(changed(0.55)))["verdict"] == "holds"
-    assert mp.judge_claim(claim, planted(changed(0.45)))["verdict"] == "fails"
+    assert mp.paper.judge_claim(claim, planted(changed(0.55)))["verdict"] == "holds"
+    assert mp.paper.judge_claim(claim, planted(changed(0.45)))["verdict"] == "fails"
 
 
 def test_networks_are_compared_trial_by_trial(evidence):
@@ -262,14 +262,14 @@ def test_networks_are_compared_trial_by_trial(evidence):
     recall = run.recall.copy()
     recall[0, :, -1] = np.linspace(0.1, 0.8, TRIALS)[:, None]
     recall[1, :, -1] = recall[0, :, -1] + 0.01
-    judged = mp.judge_claim("C5", {"serial-position-30": replace(run, recall=recall)})
+    judged = mp.paper.judge_claim("C5", {"serial-position-30": replace(run, recall=recall)})
     assert judged["verdict"] == "holds"
     assert judged["estimate"] == pytest.approx(0.3)
 
 
 def test_runs_of_different_length_are_compared_in_the_trials_that_both_have(evidence):
     few = make_run({"conventional": {-1: 0.8 * EVEN}}, trials=3)
-    judged = mp.judge_claim("C12", {**evidence, "non-target-true": few})
+    judged = mp.paper.judge_claim("C12", {**evidence, "non-target-true": few})
     hybrid = evidence["serial-position"].recall[2, :3, -1].mean(axis=1)
     assert judged["n"] == 3
     assert judged["estimate"] == pytest.approx((few.recall[0, :, -1].mean(axis=1) - hybrid).mean())
@@ -293,10 +293,10 @@ def incomplete(evidence, claim):
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_a_claim_that_cannot_be_measured_is_undecided(evidence, claim):
     for some in incomplete(evidence, claim):
-        judged = mp.judge_claim(claim, some)
+        judged = mp.paper.judge_claim(claim, some)
         assert (judged["verdict"], judged["n"], judged["parts"]) == ("undecided", 0, [])
         assert (judged["estimate"], judged["interval"]) == (None, [None, None])
-        assert mp.judge_controls(claim, some) is None
+        assert mp.paper.judge_controls(claim, some) is None
         json.dumps(judged, allow_nan=False)
 
 
@@ -311,11 +311,11 @@ def test_runs_of_another_seed_or_dataset_are_not_compared(evidence, change, mess
     run = evidence["non-target-true"]
     header = {**run.header, **change, "settings": {**run.header["settings"], **change}}
     with pytest.raises(mp.InputError, match=message):
-        mp.judge_claim("C12", {**evidence, "non-target-true": replace(run, header=header)})
+        mp.paper.judge_claim("C12", {**evidence, "non-target-true": replace(run, header=header)})
 
 
 def test_unknown_claims_are_refused(evidence):
-    for judge in (mp.judge_claim, mp.judge_controls):
+    for judge in (mp.paper.judge_claim, mp.paper.judge_controls):
         with pytest.raises(mp.InputError, match=r"`claim` must be one of C1, C2, .*; got 'C13'"):
             judge("C13", evidence)
 
@@ -333,14 +333,14 @@ def bits(evidence):
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_a_true_claim_holds_in_none_of_its_controls_which_leave_the_evidence_alone(evidence, claim):
     before = bits(evidence)
-    assert mp.judge_controls(claim, evidence) == 0
+    assert mp.paper.judge_controls(claim, evidence) == 0
     assert bits(evidence) == before
 
 
 def test_controls_are_taken_in_turn_and_those_that_hold_are_counted(evidence, monkeypatch):
     flawed = replace(CLAIMS["C5"], controls=(lambda some, _: some, controls.hybrid_is_conventional))
     monkeypatch.setitem(CLAIMS, "C5", flawed)
-    assert mp.judge_controls("C5", evidence) == verdicts.N_CONTROLS / 2
+    assert mp.paper.judge_controls("C5", evidence) == verdicts.N_CONTROLS / 2
 
 
 def test_exchanged_networks_have_each_others_results_and_twice_their_own(evidence):

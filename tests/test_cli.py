@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import metaplastic_np as mp
-from metaplastic_np import cli, commands
+from metaplastic_np import cli
+from metaplastic_np.cli import commands
 
 RUN = ["run", "serial-position", "--items", "4", "--trials", "2", "--hidden", "8", "--batch", "64"]
 QUICK = [*RUN, "--epochs", "1", "--backend", "numpy"]

@@ -12,7 +12,8 @@ import pytest
 from test_experiments import SMALL, same_bits
 
 import metaplastic_np as mp
-from metaplastic_np import cli, commands
+from metaplastic_np import cli
+from metaplastic_np.cli import commands
 
 RUN = ["run", "serial-position", "--items", "4", "--trials", "6", "--hidden", "8", "--epochs", "1"]
 
@@ -49,7 +50,7 @@ def cluster(tmp_path):
 def test_a_cluster_gives_the_same_bits_as_one_process(cluster):
     address, _ = cluster
     here = mp.run_experiment(mp.load_digits(), SMALL, backend="numpy")
-    with mp.open_cluster(address) as executor:
+    with mp.experiments.open_cluster(address) as executor:
         there = mp.run_experiment(mp.load_digits(), SMALL, backend="numpy", executor=executor)
     assert same_bits(here, there)
 
@@ -63,7 +64,7 @@ def test_a_worker_that_is_killed_leaves_its_trials_to_the_other(cluster):
         if done["experiment"] == 2:
             os.kill(workers[0].pid, signal.SIGKILL)
 
-    with mp.open_cluster(address) as executor:
+    with mp.experiments.open_cluster(address) as executor:
         there = mp.run_experiment(
             mp.load_digits(), settings, backend="numpy", executor=executor, on_trial=kill
         )
@@ -109,7 +110,7 @@ def raise_scheduler_death(address):
 
 
 def test_a_cluster_without_workers_is_told_not_waited_for(cluster, monkeypatch, tmp_path):
-    from metaplastic_np import workers as module
+    from metaplastic_np.experiments import workers as module
 
     monkeypatch.setattr(module, "NO_WORKER_SECONDS", 1.0)
     address, workers = cluster
@@ -119,7 +120,7 @@ def test_a_cluster_without_workers_is_told_not_waited_for(cluster, monkeypatch, 
             worker.kill()
 
     with (
-        mp.open_cluster(address) as executor,
+        mp.experiments.open_cluster(address) as executor,
         pytest.raises(mp.WorkerError, match="a worker process died"),
     ):
         mp.run_experiment(
@@ -134,7 +135,7 @@ def test_a_cluster_without_workers_is_told_not_waited_for(cluster, monkeypatch, 
 
 
 def test_a_scheduler_that_is_not_there_is_one_clear_line(capsys, monkeypatch, tmp_path):
-    from metaplastic_np import workers
+    from metaplastic_np.experiments import workers
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(workers, "CLUSTER_SECONDS", 0.5)

@@ -41,7 +41,7 @@ def learn(**changes):
     world = make_world(0)
     shown = world.presentations[0]
     arrays = {"images": shown.images, "labels": shown.labels, "order": shown.order}
-    presentation = mp.Presentation(**{**arrays, **changes})
+    presentation = mp.scenarios.Presentation(**{**arrays, **changes})
     return mp.learn_item(world.network, world.metaplasticity, presentation, settings=world.settings)
 
 
@@ -93,11 +93,11 @@ CASES = {
         "`steepness` must be finite and above 0 in float32; got 1e\\+39",
     ),
     "learning rate of a synapse": (
-        lambda: mp.measure_synaptic_rate(F, learning_rate=-1),
+        lambda: mp.rules.measure_synaptic_rate(F, learning_rate=-1),
         "`learning_rate` must be a finite number above 0; got -1",
     ),
     "plasticity of integers": (
-        lambda: mp.measure_synaptic_rate([1, 0], learning_rate=0.1),
+        lambda: mp.rules.measure_synaptic_rate([1, 0], learning_rate=0.1),
         "`plasticity` must hold float32 or float64 numbers; got int64",
     ),
     "kappa of NaN": (
@@ -113,7 +113,7 @@ CASES = {
         r"`networks` must name .*; got \['hybrid'\]",
     ),
     "a word for an effort": (
-        lambda: mp.measure_drift("abc", flexibility=0.0),
+        lambda: mp.rules.measure_drift("abc", flexibility=0.0),
         "`effort` must be a finite number above 0; got 'abc'",
     ),
     "kappa of a newborn": (
@@ -145,7 +145,7 @@ CASES = {
         r"`rng` must be a numpy.random.Generator, as default_rng\(seed\) makes; got 0",
     ),
     "negative effort": (
-        lambda: mp.measure_drift(-1.0, flexibility=0.5),
+        lambda: mp.rules.measure_drift(-1.0, flexibility=0.5),
         "`effort` must be a finite number above 0; got -1.0",
     ),
     # networks and layers
@@ -166,11 +166,11 @@ CASES = {
         r"`parameters` must be an array of shape \(10,\); got \(9,\)",
     ),
     "dense shapes": (
-        lambda: mp.dense_forward(np.zeros((1, 3)), np.zeros((2, 2)), np.zeros(2)),
+        lambda: mp.nn.dense_forward(np.zeros((1, 3)), np.zeros((2, 2)), np.zeros(2)),
         r"must fit; got \(1, 3\), \(2, 2\) and \(2,\)",
     ),
     "dense dtypes": (
-        lambda: mp.dense_forward(np.zeros((1, 2), np.float32), np.zeros((2, 2)), np.zeros(2)),
+        lambda: mp.nn.dense_forward(np.zeros((1, 2), np.float32), np.zeros((2, 2)), np.zeros(2)),
         "must share one dtype; got float32, float64 and float64",
     ),
     "images of another dtype": (
@@ -198,11 +198,13 @@ CASES = {
         "`parameters` must be writable; got a read-only array",
     ),
     "gradient of another shape": (
-        lambda: mp.sgd_step_inplace(make_world(0).network, np.zeros(3), learning_rate=1.0),
+        lambda: mp.nn.sgd_step_inplace(make_world(0).network, np.zeros(3), learning_rate=1.0),
         r"`gradient` must have shape \(.*\); got \(3,\)",
     ),
     "rates of another shape": (
-        lambda: mp.sgd_step_inplace(make_world(0).network, np.zeros(74), learning_rate=np.zeros(3)),
+        lambda: mp.nn.sgd_step_inplace(
+            make_world(0).network, np.zeros(74), learning_rate=np.zeros(3)
+        ),
         r"`learning_rate` must have shape \(74\); got \(3,\)",
     ),
     "gradient check at NaN": (
@@ -331,19 +333,19 @@ CASES = {
         r"`test_labels` must not be negative; got -2 at \(2\)",
     ),
     "unknown dataset": (
-        lambda: mp.load_dataset("cifar"),
+        lambda: mp.scenarios.load_dataset("cifar"),
         "`dataset` must be digits, mnist or the path of an npz file; got 'cifar'",
     ),
     "a number for a dataset": (
-        lambda: mp.load_dataset(7),
+        lambda: mp.scenarios.load_dataset(7),
         "`dataset` must be digits, mnist or the path of an npz file; got 7",
     ),
     "a list for a dataset": (
-        lambda: mp.load_dataset(["digits"]),
+        lambda: mp.scenarios.load_dataset(["digits"]),
         r"`dataset` must be digits, mnist or the path of an npz file; got \['digits'\]",
     ),
     "a file that is not there": (
-        lambda: mp.load_dataset("no/such.npz"),
+        lambda: mp.scenarios.load_dataset("no/such.npz"),
         r"cannot read .*such.npz: No such file or directory",
     ),
     "more items than there are": (
@@ -444,7 +446,7 @@ CASES = {
         "`learning_rate` must be finite and above 0 in float32; got 1e-46",
     ),
     "a steepness for a list of two": (
-        lambda: mp.measure_default_steepness(2),
+        lambda: mp.experiments.measure_default_steepness(2),
         "`n_items` must be a whole number, at least 3; got 2",
     ),
     "a dataset's name for a dataset": (
@@ -476,23 +478,23 @@ CASES = {
         "`confusion` must count every item's test images, equally many an item",
     ),
     "recall of a flat list": (
-        lambda: mp.measure_forgetting([0.5, 0.5]),
+        lambda: mp.metrics.measure_forgetting([0.5, 0.5]),
         r"`recall` must have at least 2 axes, items last; got \(2,\)",
     ),
     "recall above 1": (
-        lambda: mp.measure_primacy([0.5, 1.5, 0.5]),
+        lambda: mp.metrics.measure_primacy([0.5, 1.5, 0.5]),
         r"`curve` must lie in \[0, 1\]; got 1.5 at \(1\)",
     ),
     "primacy of two items": (
-        lambda: mp.measure_primacy([0.5, 0.5]),
+        lambda: mp.metrics.measure_primacy([0.5, 0.5]),
         "`items of the curve` must be a whole number, at least 3; got 2",
     ),
     "gross memory of a short sequence": (
-        lambda: mp.measure_gross_memory(np.zeros((3, 2)), [0]),
+        lambda: mp.metrics.measure_gross_memory(np.zeros((3, 2)), [0]),
         r"`sequence` must have shape \(2,\)",
     ),
     "an impossible level": (
-        lambda: mp.measure_memorized([[1, 0], [0, 1]], level=0.0),
+        lambda: mp.metrics.measure_memorized([[1, 0], [0, 1]], level=0.0),
         "`level` must be a number between 0 and 1; got 0.0",
     ),
 }
@@ -531,14 +533,14 @@ def test_bad_input_moves_no_weight():
     world = make_world(0)
     before = world.network.parameters.tobytes()
     shown = world.presentations[0]
-    wrong = mp.Presentation(images=shown.images, labels=np.full(9, 7), order=shown.order)
+    wrong = mp.scenarios.Presentation(images=shown.images, labels=np.full(9, 7), order=shown.order)
     with pytest.raises(mp.InputError):
         mp.learn_item(world.network, world.metaplasticity, wrong, settings=world.settings)
     assert world.network.parameters.tobytes() == before
 
 
 def test_the_environment_chooses_the_backend(monkeypatch):
-    from metaplastic_np._checks import check_backend
+    from metaplastic_np._util.checks import check_backend
 
     monkeypatch.setenv("METAPLASTIC_NP_BACKEND", "numpy")
     assert check_backend("auto") == "numpy"
@@ -550,7 +552,7 @@ def test_the_environment_chooses_the_backend(monkeypatch):
 def test_without_numba_auto_takes_numpy_and_numba_is_refused(monkeypatch):
     import sys
 
-    from metaplastic_np._checks import check_backend
+    from metaplastic_np._util.checks import check_backend
 
     monkeypatch.setitem(sys.modules, "numba", None)
     assert check_backend("auto") == "numpy"

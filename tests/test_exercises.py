@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import metaplastic_np as mp
-from metaplastic_np import exercises
-from metaplastic_np.exercises import EXERCISES, check
+from metaplastic_np.exercises import checker as exercises
+from metaplastic_np.exercises.checker import EXERCISES, check
 
 FOLDER = Path(__file__).parents[1] / "tutorials" / "exercises"
 SCRIPTS = {path.name[:4]: path for path in sorted(FOLDER.glob("ex*.py"))}

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import metaplastic_np as mp
-from metaplastic_np import experiments, trials, workers
-from metaplastic_np import network as networks
-from metaplastic_np.settings import describe_run
+from metaplastic_np._util.blas import one_blas_thread
+from metaplastic_np.experiments import run as experiments
+from metaplastic_np.experiments import trials, workers
+from metaplastic_np.experiments.settings import describe_run
+from metaplastic_np.nn import network as networks
 
 SMALL = mp.Settings(
     n_items=4,
@@ -244,7 +246,7 @@ def test_balance_uses_calibration_seeds_only(digits, monkeypatch):
     monkeypatch.setattr(experiments, "run_experiment", spy)
     settings = replace(SMALL, n_train_images=100, learning_rate=0.05, epochs=5, seed=3)
     mp.balance_steepness(digits, settings, trials=2, backend="numpy")
-    assert set(seeds) == {mp.CALIBRATION_SEED} == {10_000}
+    assert set(seeds) == {mp.experiments.CALIBRATION_SEED} == {10_000}
 
 
 def test_balance_says_when_nothing_balances(digits):
@@ -287,9 +289,9 @@ def test_a_checkpoint_of_other_settings_is_refused(digits, tmp_path):
 def test_trials_of_another_machine_are_kept_with_a_warning(digits, results, tmp_path):
     mp.run_experiment(digits, SMALL, backend="numpy", checkpoint=tmp_path)
     path = tmp_path / "trial-0001.npz"
-    arrays, header = mp.read_arrays(path)
+    arrays, header = mp._util.storage.read_arrays(path)
     header["machine"]["numpy"] = "1.0"
-    mp.write_arrays(path, arrays, header=header)
+    mp._util.storage.write_arrays(path, arrays, header=header)
     with pytest.warns(RuntimeWarning, match="run on another machine, backend or version"):
         found = mp.run_experiment(digits, SMALL, backend="numpy", checkpoint=tmp_path)
     assert same_bits(found, results)
@@ -299,8 +301,8 @@ def test_a_resume_with_another_backend_is_told(digits, tmp_path):
     one = replace(SMALL, trials=2)
     mp.run_experiment(digits, one, backend="numpy", checkpoint=str(tmp_path))
     path = tmp_path / "trial-0001.npz"
-    arrays, header = mp.read_arrays(path)
-    mp.write_arrays(path, arrays, header={**header, "backend": "numba"})
+    arrays, header = mp._util.storage.read_arrays(path)
+    mp._util.storage.write_arrays(path, arrays, header={**header, "backend": "numba"})
     with pytest.warns(RuntimeWarning, match="another machine, backend or version"):
         mp.run_experiment(digits, one, backend="numpy", checkpoint=str(tmp_path))
 
@@ -371,7 +373,7 @@ def test_the_limit_of_blas_threads_ends_with_the_last_user():
         return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
 
     before = threads()
-    first, second = workers.one_blas_thread(), workers.one_blas_thread()
+    first, second = one_blas_thread(), one_blas_thread()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)  # as overlapping threads do: first in, first out
@@ -429,7 +431,7 @@ def test_saved_results_read_back_with_the_same_bits(results, tmp_path):
     assert cells[:4] == ["hybrid", "2", "4", "3"]
     assert float(cells[4]) == pytest.approx(results.recall[-1, -1, -1, -1])
     assert float(cells[5]) == pytest.approx(
-        mp.measure_false_alarms(results.confusion)[-1, -1, -1, -1], abs=1e-6
+        mp.metrics.measure_false_alarms(results.confusion)[-1, -1, -1, -1], abs=1e-6
     )
 
 
@@ -458,10 +460,12 @@ def test_a_file_of_another_kind_or_schema_is_refused(results, tmp_path):
     mp.save_network(path, network)
     with pytest.raises(mp.InputError, match="does not hold a experiment"):
         mp.load_results(path)
-    mp.write_arrays(path, {}, header={"kind": "experiment", "schema": 7})
+    mp._util.storage.write_arrays(path, {}, header={"kind": "experiment", "schema": 7})
     with pytest.raises(mp.InputError, match="its schema is 7; this version reads 1"):
         mp.load_results(path)
-    mp.write_arrays(path, {"recall": np.eye(2)}, header={"kind": "experiment", "schema": 1})
+    mp._util.storage.write_arrays(
+        path, {"recall": np.eye(2)}, header={"kind": "experiment", "schema": 1}
+    )
     with pytest.raises(mp.InputError, match="it lacks confusion, recall_by_epoch"):
         mp.load_results(path)
 
@@ -469,7 +473,7 @@ def test_a_file_of_another_kind_or_schema_is_refused(results, tmp_path):
 def rewrite(results, path, arrays=None, **facts):
     """Results of which something is not as it was."""
     found = {name: getattr(results, name) for name in experiments.ARRAYS}
-    mp.write_arrays(path, found | (arrays or {}), header=results.header | facts)
+    mp._util.storage.write_arrays(path, found | (arrays or {}), header=results.header | facts)
 
 
 @pytest.mark.parametrize("name", experiments.ARRAYS)
@@ -484,7 +488,7 @@ def test_results_whose_arrays_do_not_fit_their_settings_are_refused(name, result
 def test_results_without_their_facts_are_refused(results, tmp_path):
     header = {name: fact for name, fact in results.header.items() if name != "machine"}
     arrays = {name: getattr(results, name) for name in experiments.ARRAYS}
-    mp.write_arrays(tmp_path / "a.npz", arrays, header=header)
+    mp._util.storage.write_arrays(tmp_path / "a.npz", arrays, header=header)
     with pytest.raises(mp.InputError, match="it lacks machine"):
         mp.load_results(tmp_path / "a.npz")
 
@@ -502,7 +506,7 @@ def test_settings_that_are_no_settings_are_another_run(results, tmp_path):
 
 def test_conventional_networks_keep_the_last_item_stable_the_first_hybrid_both(digits):
     """The paper's picture, in means over 6 trials of the defaults, on a calibration seed."""
-    settings = mp.Settings(trials=6, seed=mp.CALIBRATION_SEED, by_epoch=False)
+    settings = mp.Settings(trials=6, seed=mp.experiments.CALIBRATION_SEED, by_epoch=False)
     with mp.open_pool(2) as executor:
         found = mp.run_experiment(digits, settings, executor=executor)
     conventional, stable, hybrid = found.recall[:, :, -1].mean(axis=1)
@@ -514,8 +518,8 @@ def test_conventional_networks_keep_the_last_item_stable_the_first_hybrid_both(d
 
 
 def test_the_default_steepness_is_the_calibrated_one_at_10_items_and_falls_with_longer_lists():
-    assert mp.measure_default_steepness(10) == mp.Settings().steepness
-    found = [mp.measure_default_steepness(n_items) for n_items in range(3, 31)]
+    assert mp.experiments.measure_default_steepness(10) == mp.Settings().steepness
+    found = [mp.experiments.measure_default_steepness(n_items) for n_items in range(3, 31)]
     assert (np.diff(found) < 0).all()
     assert found[0] == 16_000
     assert found[-1] == 5_700
@@ -576,7 +580,7 @@ def test_several_runs_share_workers_and_are_those_of_each_alone(digits):
     runs = {"one": SMALL, "long": replace(SMALL, schedule="repetition", trials=1)}
     seen = []
     with mp.open_pool(2) as executor:
-        both = mp.run_experiments(
+        both = mp.experiments.run_experiments(
             digits, runs, backend="numpy", executor=executor, on_trial=seen.append
         )
     assert seen[-1] == {"one": 3, "long": 1}
@@ -591,13 +595,15 @@ def test_the_longest_trials_are_started_first(digits, monkeypatch):
         experiments, "run_trial", lambda *a: order.append(a[1].schedule) or run_trial(*a)
     )
     runs = {"short": SMALL, "long": replace(SMALL, schedule="repetition", trials=1)}
-    mp.run_experiments(digits, runs, backend="numpy")
+    mp.experiments.run_experiments(digits, runs, backend="numpy")
     assert order == ["repetition", *3 * ["single-pass"]]
 
 
 def test_settings_to_begin_with_are_calibrated_or_scaled_to_the_same_length():
     digits = mp.load_digits()
-    assert mp.init_settings(digits, n_items=30).steepness == mp.measure_default_steepness(30)
+    assert mp.experiments.init_settings(
+        digits, n_items=30
+    ).steepness == mp.experiments.measure_default_steepness(30)
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 5
     for scale, dtype in ((1, float), (1000, float), (255, np.uint8)):
@@ -609,7 +615,7 @@ def test_settings_to_begin_with_are_calibrated_or_scaled_to_the_same_length():
             test_images=images[:10],
             test_labels=labels[:10],
         )
-        settings = mp.init_settings(own, n_items=4)
+        settings = mp.experiments.init_settings(own, n_items=4)
         shown = images / (255 if dtype == np.uint8 else 1) * settings.input_scale
         length = np.sqrt((shown**2).sum(axis=(1, 2)).mean())
         np.testing.assert_allclose(length, 105, rtol=1e-6)

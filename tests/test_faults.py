@@ -19,8 +19,12 @@ import pytest
 from worlds import REPRODUCE
 
 import metaplastic_np as mp
-from metaplastic_np import cli, commands, experiments, storage, trials
-from metaplastic_np.settings import describe_run
+from metaplastic_np import cli
+from metaplastic_np._util import storage
+from metaplastic_np.cli import commands
+from metaplastic_np.experiments import run as experiments
+from metaplastic_np.experiments import trials
+from metaplastic_np.experiments.settings import describe_run
 
 QUICK = ["run", "serial-position", "--items", "4", "--trials", "2", "--hidden", "8"]
 QUICK += ["--batch", "64", "--epochs", "1", "--backend", "numpy"]
@@ -56,8 +60,10 @@ def contents(folder):
 KILLER = """
 import os, random, signal, sys, time
 from pathlib import Path
-from metaplastic_np import cli, commands, trials
-import metaplastic_np.figures, scipy.stats, tqdm
+from metaplastic_np import cli
+from metaplastic_np.cli import commands
+from metaplastic_np.experiments import trials
+import metaplastic_np.plots.figures, scipy.stats, tqdm
 trials.STATE_SECONDS = 0.0  # each trial keeps its state after each presentation
 draw, kills, arguments = random.Random(0), 0, sys.argv[1:]
 run_experiments = commands.run_experiments
@@ -259,13 +265,13 @@ FILES = {
     "network": ("n.npz", lambda path: mp.save_network(path, make_network()), mp.load_network),
     "metaplasticity": (
         "m.npz",
-        lambda path: mp.save_metaplasticity(
+        lambda path: mp.rules.save_metaplasticity(
             path,
             mp.init_metaplasticity(
                 make_network(), "hybrid", steepness=3.0, rng=np.random.default_rng(1)
             ),
         ),
-        mp.load_metaplasticity,
+        mp.rules.load_metaplasticity,
     ),
 }
 

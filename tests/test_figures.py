@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import metaplastic_np as mp
-from metaplastic_np import Matrix, Panel, Picture, Series
-from metaplastic_np.experiments import ARRAYS, BY_TRIAL
-from metaplastic_np.figures import HOMOGENEOUS_STYLE, STYLES, style_of
+from metaplastic_np.experiments.run import ARRAYS, BY_TRIAL
+from metaplastic_np.plots import Matrix, Panel, Picture, Series
+from metaplastic_np.plots.figures import HOMOGENEOUS_STYLE, STYLES, style_of
 
 N = 4
 THREE, PAIR = ("conventional", "stable", "hybrid"), ("conventional", "hybrid")
@@ -40,12 +40,12 @@ RUNS = {
 @pytest.fixture(scope="module")
 def evidence():
     runs = {name: replace(TINY, **changes) for name, changes in RUNS.items()}
-    return mp.run_experiments(mp.load_digits(), runs, backend="numpy")
+    return mp.experiments.run_experiments(mp.load_digits(), runs, backend="numpy")
 
 
 @pytest.fixture(scope="module")
 def pictures(evidence):
-    return mp.show_all(evidence)
+    return mp.paper.show_all(evidence)
 
 
 def make_panel(*series, **options):
@@ -83,7 +83,7 @@ def read_curve(axes, label):
 
 
 def assert_drawn_as_printed(axes, panel):
-    names, rows = mp.measure_table(panel)
+    names, rows = mp.plots.measure_table(panel)
     if isinstance(panel, Matrix):
         printed = np.array([row[1:] for row in rows])
         np.testing.assert_array_equal(axes.get_images()[0].get_array().filled(np.nan), printed)
@@ -103,10 +103,10 @@ def assert_drawn_as_printed(axes, panel):
 
 
 @pytest.mark.parametrize("n_trials", [3, 1])
-@pytest.mark.parametrize("name", mp.PICTURES)
+@pytest.mark.parametrize("name", mp.paper.PICTURES)
 def test_every_picture_is_drawn_as_it_is_printed(evidence, name, n_trials):
     some = {run: first_trials(results, n_trials) for run, results in evidence.items()}
-    picture = mp.show_all(some)[name]
+    picture = mp.paper.show_all(some)[name]
     assert ("one trial" in picture.title) == (n_trials == 1)
     figure = mp.make_figure(picture)
     figure.draw_without_rendering()  # a warning is an error
@@ -135,7 +135,7 @@ def test_curves_are_means_over_trials_with_their_intervals(n_trials, words):
     x, mean, low, high = read_curve(axes, "hybrid")
     np.testing.assert_array_equal(x, series.x)
     np.testing.assert_allclose(mean, series.values.mean(axis=0))
-    np.testing.assert_allclose([low, high], mp.measure_figure_interval(series.values))
+    np.testing.assert_allclose([low, high], mp.metrics.measure_figure_interval(series.values))
 
 
 def test_chance_is_drawn_where_it_is_given():
@@ -166,7 +166,7 @@ def test_second_curves_are_hollow_and_of_their_networks_color():
 
 def test_the_axis_ends_at_1_or_where_the_values_do():
     series = make_series()
-    high = mp.measure_figure_interval(5 * series.values).max()
+    high = mp.metrics.measure_figure_interval(5 * series.values).max()
     tall = replace(series, values=5 * series.values)
     for panel, top in ((make_panel(series), 1), (make_panel(tall, top=None), high)):
         assert draw_axes(panel).get_ylim()[1] == pytest.approx(1.04 * top)
@@ -174,7 +174,7 @@ def test_the_axis_ends_at_1_or_where_the_values_do():
 
 def test_curves_at_other_places_leave_cells_empty():
     one, other = make_series(x=(0, 1)), make_series("stable", x=(1, 2))
-    names, rows = mp.measure_table(make_panel(one, other))
+    names, rows = mp.plots.measure_table(make_panel(one, other))
     assert names == ["place", "hybrid", "low", "high", "stable", "low", "high"]
     assert [row[0] for row in rows] == ["0", "1", "2"]
     assert [row.count("") for row in rows] == [3, 0, 3]
@@ -183,7 +183,9 @@ def test_curves_at_other_places_leave_cells_empty():
 
 def test_pictures_are_the_same_bytes_each_time(pictures, tmp_path):
     for name in ("one", "two"):
-        files = mp.save_figure(mp.make_figure(pictures["biased-flexibility"]), tmp_path / name)
+        files = mp.plots.save_figure(
+            mp.make_figure(pictures["biased-flexibility"]), tmp_path / name
+        )
         assert [file.name for file in files] == [f"{name}.png", f"{name}.svg"]
     for ending in ("png", "svg"):
         one, two = ((tmp_path / f"{name}.{ending}").read_bytes() for name in ("one", "two"))
@@ -193,7 +195,7 @@ def test_pictures_are_the_same_bytes_each_time(pictures, tmp_path):
 # --- what pictures say ---------------------------------------------------------------
 
 LACKING = {
-    "serial-position": set(mp.PICTURES)
+    "serial-position": set(mp.paper.PICTURES)
     - {"list-of-30", "hebb-repetition", "data-poisoning", "learning-frequency"},
     "serial-position-30": {"list-of-30"},
     "data-poisoning": {"data-poisoning"},  # the nine passes may come from either run
@@ -207,7 +209,7 @@ LACKING = {
 @pytest.mark.parametrize("missing", LACKING)
 def test_pictures_whose_runs_are_missing_are_left_out(evidence, missing):
     some = {name: run for name, run in evidence.items() if name != missing}
-    assert set(mp.show_all(some)) == set(mp.PICTURES) - LACKING[missing]
+    assert set(mp.paper.show_all(some)) == set(mp.paper.PICTURES) - LACKING[missing]
 
 
 def test_pictures_of_what_was_not_measured_are_left_out(evidence):
@@ -218,8 +220,8 @@ def test_pictures_of_what_was_not_measured_are_left_out(evidence):
         ({"networks": ("conventional", "stable", "homogeneous:0.7")}, LACKING["serial-position"]),
     ):
         changed = replace(run, settings=replace(run.settings, **change))
-        left = mp.show_all({**evidence, "serial-position": changed})
-        assert set(left) == set(mp.PICTURES) - lost | ({"serial-position"} & {*left})
+        left = mp.paper.show_all({**evidence, "serial-position": changed})
+        assert set(left) == set(mp.paper.PICTURES) - lost | ({"serial-position"} & {*left})
 
 
 def curves(panel):
@@ -250,8 +252,8 @@ def test_the_long_list_shows_memorized_and_gross_memory_of_presented_items(evide
     run = evidence["serial-position-30"]
     (_, memorized), (mean, gross) = pictures["list-of-30"].rows
     held = np.tril(np.ones((6, 6)))  # after t presentations, t items
-    count = held * mp.measure_memorized(run.confusion)[:, :, 1:]
-    total = mp.measure_gross_memory(run.recall, range(6))[..., 1:]
+    count = held * mp.metrics.measure_memorized(run.confusion)[:, :, 1:]
+    total = mp.metrics.measure_gross_memory(run.recall, range(6))[..., 1:]
     x = np.arange(1, 7)
     check_panel(memorized, PAIR, x, count.sum(axis=-1))
     check_panel(mean, PAIR, x, total / x)
@@ -301,7 +303,7 @@ def test_frequency_sorts_recall_by_how_often_and_by_when_last(evidence, pictures
         for number, panel, cause in ((0, by_count, count), (3, by_last, last)):
             found, rho = (curves(each)[PAIR[network]][trial] for each in (panel, against))
             np.testing.assert_array_equal(found, recall[np.argsort(cause)])
-            assert rho[number] == pytest.approx(mp.measure_rank_correlation(recall, cause))
+            assert rho[number] == pytest.approx(mp.metrics.measure_rank_correlation(recall, cause))
 
 
 def test_biased_networks_stand_beside_the_hybrid_of_their_trials(evidence, pictures):

@@ -7,7 +7,9 @@ import fuzz
 import numpy as np
 import pytest
 
-from metaplastic_np import cli, commands, storage
+from metaplastic_np import cli
+from metaplastic_np._util import storage
+from metaplastic_np.cli import commands
 
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "setitimer"), reason="the fuzzer stops what hangs by a signal"

@@ -11,7 +11,8 @@ import pytest
 from worlds import learn, make_world
 
 import metaplastic_np as mp
-from metaplastic_np import learning, trials
+from metaplastic_np import learning
+from metaplastic_np.experiments import trials
 
 DTYPES = [np.float32, np.float64]
 
@@ -41,7 +42,7 @@ def compiled_rate():
     """The kernel of a row, which only compiled code can call, called by compiled code."""
     from numba import njit
 
-    from metaplastic_np._kernels import _rate_row_into
+    from metaplastic_np._fast.kernels import _rate_row_into
 
     return njit(lambda rate, parameters, rule, born: _rate_row_into(rate, parameters, rule, born))
 
@@ -142,7 +143,7 @@ def test_drift_solves_its_equation_for_any_flexibility_and_effort(flexibility, e
     """Beside 60 digits: x / 2 + sinh(2cx) / (4c) is the effort, c = (1 - f) / f."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        x = mp.measure_drift(effort, flexibility=flexibility)
+        x = mp.rules.measure_drift(effort, flexibility=flexibility)
     assert 0 <= x <= effort
     with localcontext(prec=60):
         f = Decimal(flexibility)
@@ -175,7 +176,7 @@ def test_logits_of_any_size_cost_their_margin_and_pull_as_softmax_says(backend, 
     rule = mp.init_metaplasticity(
         network, "conventional", steepness=1.0, rng=np.random.default_rng(0)
     )
-    shown = mp.Presentation(
+    shown = mp.scenarios.Presentation(
         images=np.array([[logit]], dtype), labels=np.array([1]), order=np.array([[0]])
     )
     settings = mp.LearningSettings(learning_rate=0.25 / logit, batch_size=1)
@@ -191,11 +192,11 @@ def test_a_loss_that_no_float_holds_is_infinite_alone_and_divergence_in_learning
     logits = network.weights[0] * 1.5e308
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert mp.softmax_cross_entropy_forward(logits, np.array([1]))[0] == np.inf
+        assert mp.nn.softmax_cross_entropy_forward(logits, np.array([1]))[0] == np.inf
         rule = mp.init_metaplasticity(
             network, "conventional", steepness=1.0, rng=np.random.default_rng(0)
         )
-        shown = mp.Presentation(
+        shown = mp.scenarios.Presentation(
             images=np.array([[1.5e308]]), labels=np.array([1]), order=np.array([[0]]), number=4
         )
         settings = mp.LearningSettings(learning_rate=1e-308, batch_size=1)

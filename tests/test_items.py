@@ -8,18 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import SEEDS
 
-from metaplastic_np import (
-    Dataset,
-    InputError,
-    draw_items,
-    draw_new_items,
-    draw_presentation,
-    freeze_features,
-    load_dataset,
-    load_digits,
-    measure_digest,
-)
-from metaplastic_np.items import count_non_targets
+from metaplastic_np import Dataset, InputError, draw_items, draw_presentation, load_digits
+from metaplastic_np.scenarios import draw_new_items, freeze_features, load_dataset, measure_digest
+from metaplastic_np.scenarios.items import count_non_targets
 
 
 @pytest.fixture(scope="module")

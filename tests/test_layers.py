@@ -8,20 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import LAYER_SIZES, SEEDS
 
-from metaplastic_np import (
+from metaplastic_np import gradient_check, init_network, loss_and_gradient, predict
+from metaplastic_np.nn import (
     dense_backward,
     dense_forward,
-    gradient_check,
-    init_network,
-    loss_and_gradient,
-    predict,
     relu_backward,
     relu_forward,
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
 )
-from metaplastic_np import network as networks
-from metaplastic_np.network import Network
+from metaplastic_np.nn import network as networks
+from metaplastic_np.nn.network import Network
 
 TOLERANCE = 1e-5
 

@@ -27,7 +27,6 @@ from metaplastic_np import (
     LearningSettings,
     Metaplasticity,
     Network,
-    Presentation,
     Settings,
     copy_network,
     draw_flexibility,
@@ -35,22 +34,25 @@ from metaplastic_np import (
     init_network,
     learn_item,
     learning,
-    load_metaplasticity,
     load_network,
     loss_and_gradient,
     measure_confusion,
     measure_displacement,
-    measure_drift,
     measure_kappa,
     measure_plasticity,
-    measure_synaptic_rate,
     predict,
-    save_metaplasticity,
     save_network,
-    sgd_step_inplace,
     split_parameters,
-    write_arrays,
 )
+from metaplastic_np._util.storage import write_arrays
+from metaplastic_np.nn import sgd_step_inplace
+from metaplastic_np.rules import (
+    load_metaplasticity,
+    measure_drift,
+    measure_synaptic_rate,
+    save_metaplasticity,
+)
+from metaplastic_np.scenarios import Presentation
 
 # --- off equals plain gradient descent, on differs -----------------------------------
 
@@ -403,7 +405,9 @@ def scale(request, monkeypatch):
     """
     from numba import config
 
-    from metaplastic_np import _kernels, _products, _work
+    from metaplastic_np._fast import kernels as _kernels
+    from metaplastic_np._fast import products as _products
+    from metaplastic_np._fast import work as _work
 
     monkeypatch.setattr(_work, "count_threads", lambda *_: request.param)
     if not config.DISABLE_JIT:
@@ -452,7 +456,8 @@ def assert_numba_learns_what_numpy_learns(world):
 @pytest.mark.parametrize("dense", [0.0, learning.DENSE, 2.0], ids=["BLAS", "both", "lists"])
 @pytest.mark.parametrize("piece", [1, 87, 65_536], ids=["each", "some", "all"])
 def test_however_inputs_are_sorted_and_cut_the_same_is_learned(dense, piece, scale, monkeypatch):
-    from metaplastic_np import _products, _work
+    from metaplastic_np._fast import products as _products
+    from metaplastic_np._fast import work as _work
 
     monkeypatch.setattr(learning, "DENSE", dense)
     monkeypatch.setattr(_work, "PIECE", scale * piece)  # of dense inputs
@@ -533,8 +538,8 @@ def test_a_weight_that_one_thread_finds_too_large_is_too_large_for_all(scale):
 def test_threads_are_started_for_much_work_and_as_many_as_find_columns(monkeypatch):
     from numba import config
 
-    from metaplastic_np import _work
-    from metaplastic_np.workers import one_blas_thread
+    from metaplastic_np._fast import work as _work
+    from metaplastic_np._util.blas import one_blas_thread
 
     def count(*sizes, batch_size=64, n_images=1000):
         return _work.count_threads(np.array(sizes), batch_size, n_images)
@@ -556,7 +561,7 @@ def test_threads_are_started_for_much_work_and_as_many_as_find_columns(monkeypat
 
 @pytest.mark.numba
 def test_inputs_that_are_on_in_half_the_images_go_by_blas_and_others_by_lists(monkeypatch):
-    from metaplastic_np import _products
+    from metaplastic_np._fast import products as _products
 
     world = make_world(0, layer_sizes=(4, 5, 3), n_images=8)
     (shown,) = world.presentations
@@ -577,7 +582,7 @@ def test_inputs_that_are_on_in_half_the_images_go_by_blas_and_others_by_lists(mo
 def test_threads_of_our_own_are_alone_and_one_thread_may_have_those_of_blas(
     threads, has_limit, monkeypatch
 ):
-    from metaplastic_np import _work
+    from metaplastic_np._fast import work as _work
 
     limits, limit = [], learning.one_blas_thread
     monkeypatch.setattr(_work, "count_threads", lambda *_: threads)
@@ -589,7 +594,7 @@ def test_threads_of_our_own_are_alone_and_one_thread_may_have_those_of_blas(
 @pytest.mark.numba
 @given(st.integers(1, 9), st.integers(0, 1000), st.integers(1, 64))
 def test_parts_follow_each_other_and_are_cut_between_units(size, n, unit):
-    from metaplastic_np import _work
+    from metaplastic_np._fast import work as _work
 
     parts = [
         getattr(_work.part_of, "py_func", _work.part_of)(k, size, n, unit) for k in range(size)
@@ -606,7 +611,7 @@ def test_work_space_is_as_large_as_it_must_be():
     """For two threads, batches of 301 images, 1,900 dense inputs and 91 sparse ones."""
     from types import SimpleNamespace
 
-    from metaplastic_np import _work
+    from metaplastic_np._fast import work as _work
 
     sizes = np.array((2000, 200, 512, 10))
     inputs = SimpleNamespace(images=np.zeros((1000, 0)), n_dense=1900, n_on=1991)
@@ -633,7 +638,7 @@ def test_work_space_is_as_large_as_it_must_be():
 @pytest.mark.numba
 @given(st.permutations(range(6)), st.integers(1, 4))
 def test_rows_are_sorted_where_they_are_whoever_sorts_which_columns(source, n_out):
-    from metaplastic_np import _products
+    from metaplastic_np._fast import products as _products
 
     reorder = getattr(_products.reorder_rows_inplace, "py_func", _products.reorder_rows_inplace)
     rows = np.arange(6.0 * n_out).reshape(6, n_out)
@@ -646,7 +651,7 @@ def test_rows_are_sorted_where_they_are_whoever_sorts_which_columns(source, n_ou
 @pytest.mark.numba
 @given(st.integers(0, 2**40))
 def test_the_bit_length_of_a_whole_number(number):
-    from metaplastic_np import _products
+    from metaplastic_np._fast import products as _products
 
     assert getattr(_products.bit_length, "py_func", _products.bit_length)(number) == (
         number.bit_length()
@@ -656,7 +661,7 @@ def test_the_bit_length_of_a_whole_number(number):
 @pytest.mark.numba
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1), DTYPES)
 def test_the_exponent_bounds_every_number(values, dtype):
-    from metaplastic_np import _products
+    from metaplastic_np._fast import products as _products
 
     values = np.array(values, dtype)
     e = int(_products.exponent(values.view(f"i{values.itemsize}")))
@@ -670,7 +675,7 @@ def test_the_exponent_bounds_every_number(values, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
 def test_no_bound_holds_what_is_not_finite(dtype, bad):
-    from metaplastic_np import _products
+    from metaplastic_np._fast import products as _products
 
     values = np.array([1, bad, 2], dtype)
     e = int(_products.exponent(values.view(f"i{values.itemsize}")))

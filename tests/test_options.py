@@ -15,8 +15,9 @@ import pytest
 from worlds import KINDS, learn, learn_plainly, make_world
 
 import metaplastic_np as mp
-from metaplastic_np import cli, commands
-from metaplastic_np.experiments import ARRAYS
+from metaplastic_np import cli
+from metaplastic_np.cli import commands, parser
+from metaplastic_np.experiments.run import ARRAYS
 
 # --- learning ------------------------------------------------------------------------
 
@@ -158,11 +159,11 @@ def test_a_setting_changes_what_it_is_for_and_nothing_else(name, base):
     assert not different & must_not
 
 
-@pytest.mark.parametrize("name", mp.SCHEDULES)
+@pytest.mark.parametrize("name", mp.scenarios.SCHEDULES)
 def test_each_schedule_is_its_own(name):
     drawn = {
-        each: tuple(mp.draw_schedule(each, 10, rng=np.random.default_rng(0)))
-        for each in mp.SCHEDULES
+        each: tuple(mp.scenarios.draw_schedule(each, 10, rng=np.random.default_rng(0)))
+        for each in mp.scenarios.SCHEDULES
     }
     assert list(drawn.values()).count(drawn[name]) == 1
 
@@ -243,7 +244,7 @@ def ask(monkeypatch, tmp_path):
 def list_options(command):
     (chosen,) = (
         action
-        for action in cli._parser()._actions
+        for action in parser._parser()._actions
         if isinstance(action, argparse._SubParsersAction)
     )
     return {

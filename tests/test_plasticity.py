@@ -7,13 +7,8 @@ from hypothesis import strategies as st
 from naive import naive_plasticity
 from scipy.integrate import quad
 
-from metaplastic_np import (
-    InputError,
-    measure_drift,
-    measure_kappa,
-    measure_plasticity,
-    measure_synaptic_rate,
-)
+from metaplastic_np import InputError, measure_kappa, measure_plasticity
+from metaplastic_np.rules import measure_drift, measure_synaptic_rate
 
 FLEXIBILITY = st.floats(0, 1)
 DISPLACEMENT = st.floats(allow_nan=False, allow_infinity=False)

@@ -12,18 +12,20 @@ from worlds import SEEDS
 from metaplastic_np import (
     chance_recall,
     init_network,
-    measure_capacity,
     measure_confusion,
+    measure_recall,
+    measure_serial_position_curve,
+    predict,
+)
+from metaplastic_np.metrics import (
+    measure_capacity,
     measure_false_alarms,
     measure_forgetting,
     measure_gross_memory,
     measure_interval,
     measure_memorized,
     measure_primacy,
-    measure_recall,
     measure_recency,
-    measure_serial_position_curve,
-    predict,
 )
 
 RECALL = arrays(float, (4, 6), elements=st.floats(0, 1))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import metaplastic_np as mp
-from metaplastic_np.report import _memorized_as_published, _number
+from metaplastic_np.paper.report import _memorized_as_published, _number
 
 SMALL = mp.Settings(
     n_items=10,
@@ -78,23 +78,23 @@ def evidence():
         "serial-position": SMALL,
         "biased-flexibility": replace(SMALL, networks=("biased-up", "biased-down")),
     }
-    return mp.run_experiments(mp.load_digits(), runs, backend="numpy")
+    return mp.experiments.run_experiments(mp.load_digits(), runs, backend="numpy")
 
 
 @pytest.fixture(scope="module")
 def drawn(evidence):
     svg = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
-    return {name: (picture, svg) for name, picture in mp.show_all(evidence).items()}
+    return {name: (picture, svg) for name, picture in mp.paper.show_all(evidence).items()}
 
 
 @pytest.fixture(scope="module")
 def judged(evidence):
-    return mp.judge_run(evidence, preset="quick")
+    return mp.paper.judge_run(evidence, preset="quick")
 
 
 @pytest.fixture(scope="module")
 def page(evidence, judged, drawn):
-    return mp.make_report(evidence, judged, drawn)
+    return mp.paper.make_report(evidence, judged, drawn)
 
 
 def with_verdicts(judged, verdicts):
@@ -150,13 +150,13 @@ def test_every_claim_shows_its_statement_and_its_verdict_as_word_symbol_and_colo
     made = with_verdicts(
         judged, {name: word for name, word in verdicts.items() if word in words[:3]}
     )
-    found = CLAIM.findall(mp.make_report({}, made, {}))
-    assert [claim[0] for claim in found] == list(mp.CLAIMS)
+    found = CLAIM.findall(mp.paper.make_report({}, made, {}))
+    assert [claim[0] for claim in found] == list(mp.paper.CLAIMS)
     for name, color, symbol, word, statement in found:
         assert word == verdicts[name]
         assert color == word.replace(" ", "-")
         assert symbol == dict(zip(words, "\u2713\u2717?\u2013", strict=True))[word]
-        assert unescape(statement) == mp.CLAIMS[name].statement
+        assert unescape(statement) == mp.paper.CLAIMS[name].statement
 
 
 def test_each_verdict_has_a_color(page):
@@ -166,7 +166,7 @@ def test_each_verdict_has_a_color(page):
 
 def test_the_headline_counts_what_holds(judged):
     verdicts = {f"C{n}": "holds" for n in range(1, 11)} | {"C4": "undecided", "C12": "fails"}
-    text = Page(mp.make_report({}, with_verdicts(judged, verdicts), {})).text
+    text = Page(mp.paper.make_report({}, with_verdicts(judged, verdicts), {})).text
     assert "Claims of the paper: 8 of 9 hold, 1 undecided\n" in text
     assert "Controls that it lacks: 1 of 3 hold, 1 failing, 1 not run\n" in text
 
@@ -182,11 +182,11 @@ def test_the_headline_counts_what_holds(judged):
 def test_a_control_that_fails_says_what_it_means_and_only_then(judged, claim, reading):
     for verdict in ("holds", "undecided", "fails"):
         made = with_verdicts(judged, {claim: verdict})
-        assert (reading in mp.make_report({}, made, {})) == (verdict == "fails")
+        assert (reading in mp.paper.make_report({}, made, {})) == (verdict == "fails")
 
 
 def test_the_card_shows_the_weakest_margin(judged):
-    text = Page(mp.make_report({}, with_verdicts(judged, {"C1": "undecided"}), {})).text
+    text = Page(mp.paper.make_report({}, with_verdicts(judged, {"C1": "undecided"}), {})).text
     assert "+0.500 [\u22120.250, +1.500] n = 4weakest" in text
 
 
@@ -212,7 +212,7 @@ def test_every_number_of_every_panel_is_in_a_table(page, drawn):
     panels = [panel for picture, _ in drawn.values() for row in picture.rows for panel in row]
     assert len(panels) == 5
     for panel in panels:
-        names, rows = mp.measure_table(panel)
+        names, rows = mp.plots.measure_table(panel)
         table = next(table for table in found if table[0] == names and len(table) == len(rows) + 1)
         found.remove(table)
         for shown, expected in zip(table[1:], rows, strict=True):
@@ -262,8 +262,8 @@ def test_a_figure_names_the_files_behind_it(page):
 
 
 def test_what_was_not_run_says_so_in_every_section(judged):
-    nothing = mp.judge_run({}, preset="custom")
-    page = mp.make_report({}, nothing, {})
+    nothing = mp.paper.judge_run({}, preset="custom")
+    page = mp.paper.make_report({}, nothing, {})
     text = Page(page).text
     assert "0 of 9 hold, 9 not run" in text
     for section in page.split("<section ")[1:]:
@@ -276,7 +276,7 @@ def test_one_run_of_another_name_and_length_is_enough():
     settings = replace(SMALL, n_items=4, trials=1, schedule=(0, 1, 2, 3, 0))
     results = mp.run_experiment(mp.load_digits(), settings, backend="numpy")
     evidence = {"serial-position": results, "mine": results}
-    page = mp.make_report(evidence, mp.judge_run(evidence, preset="custom"), {})
+    page = mp.paper.make_report(evidence, mp.paper.judge_run(evidence, preset="custom"), {})
     found = Page(page)
     assert "5 steps of its own" in found.text
     assert "mine.npz" in found.text
@@ -288,8 +288,8 @@ def test_one_run_of_another_name_and_length_is_enough():
 def test_one_trial_has_no_interval():
     results = mp.run_experiment(mp.load_digits(), replace(SMALL, trials=1), backend="numpy")
     evidence = {"serial-position": results}
-    judged = json.loads(json.dumps(mp.judge_run(evidence, preset="custom"), allow_nan=False))
-    assert "[?, ?] n = 1" in Page(mp.make_report(evidence, judged, {})).text
+    judged = json.loads(json.dumps(mp.paper.judge_run(evidence, preset="custom"), allow_nan=False))
+    assert "[?, ?] n = 1" in Page(mp.paper.make_report(evidence, judged, {})).text
 
 
 @pytest.mark.parametrize("name", ['<b>&"', "'><script>alert(1)</script>", "$style"])
@@ -300,7 +300,7 @@ def test_text_of_users_stays_text(evidence, judged, drawn, name):
         key: (replace(picture, title=f"{name}\n{name}", caption=name), svg)
         for key, (picture, svg) in drawn.items()
     }
-    page = mp.make_report(
+    page = mp.paper.make_report(
         renamed | {name: renamed["serial-position"]}, {**judged, "dataset": name}, pictures
     )
     found = Page(page)
@@ -310,8 +310,10 @@ def test_text_of_users_stays_text(evidence, judged, drawn, name):
 
 
 def plain(evidence):
-    picture = mp.Picture(title="", caption="", rows=[])
-    return mp.make_report(evidence, mp.judge_run(evidence, preset="quick"), {"": (picture, b"")})
+    picture = mp.plots.Picture(title="", caption="", rows=[])
+    return mp.paper.make_report(
+        evidence, mp.paper.judge_run(evidence, preset="quick"), {"": (picture, b"")}
+    )
 
 
 @pytest.mark.parametrize(
@@ -319,13 +321,13 @@ def plain(evidence):
     [("digits", "digits"), ("mnist", "mnist"), ("own", "own.npz"), ("a b", "'a b.npz'")],
 )
 def test_the_command_can_be_pasted(judged, dataset, argument):
-    text = Page(mp.make_report({}, {**judged, "dataset": dataset, "seed": 7}, {})).text
+    text = Page(mp.paper.make_report({}, {**judged, "dataset": dataset, "seed": 7}, {})).text
     assert f"metaplastic-np reproduce --preset quick --dataset {argument} --seed 7\n" in text
 
 
 def test_the_published_count_credits_an_item_that_is_never_answered():
     confusion = np.array([[9, 1, 0], [5, 5, 0], [5, 5, 0]])
-    assert mp.measure_memorized(confusion).tolist() == [True, False, False]
+    assert mp.metrics.measure_memorized(confusion).tolist() == [True, False, False]
     assert _memorized_as_published(confusion).tolist() == [True, False, True]
 
 
@@ -346,7 +348,7 @@ def test_memorized_is_counted_twice_on_the_longest_list_there_is(evidence, judge
     confusion = np.zeros_like(run.confusion)
     confusion[..., 0] = SMALL.n_test_images  # everything is answered with the first item
     both = {"serial-position": run, "serial-position-30": replace(run, confusion=confusion)}
-    found = Page(mp.make_report(both, judged, {}))
+    found = Page(mp.paper.make_report(both, judged, {}))
     table = found.table("network", "exact test: P(X \u2265 hits) < 0.05")
     for network, row in zip(SMALL.networks, table["rows"][1:], strict=True):
         assert row == [network, *(f"{n}.00 \u00b1 0.00" for n in (0, 10, 9, 0))]
@@ -362,7 +364,7 @@ def test_networks_are_compared_in_pairs(page, evidence):
     for pair, *cells, n in rows:
         one, other = pair.split(" \u2212 ")
         difference = mean[one] - mean[other]
-        half = mp.measure_interval(difference)
+        half = mp.metrics.measure_interval(difference)
         expected = [difference.mean(), difference.mean() - half, difference.mean() + half]
         assert cells == [_number(float(value)) for value in expected]
         assert n == "2"
@@ -397,14 +399,14 @@ def test_settings_that_differ_stand_apart_from_those_that_are_shared(page, evide
 
 
 def test_the_same_results_give_the_same_bytes(page, evidence, drawn):
-    again = mp.judge_run(evidence, preset="quick")
-    assert mp.make_report(evidence, again, drawn) == page
+    again = mp.paper.judge_run(evidence, preset="quick")
+    assert mp.paper.make_report(evidence, again, drawn) == page
     other_way = dict(reversed(evidence.items()))
-    assert mp.make_report(other_way, again, drawn) == page
+    assert mp.paper.make_report(other_way, again, drawn) == page
 
 
 def test_results_read_back_from_files_give_the_same_bytes(page, evidence, drawn, tmp_path):
     for name, results in evidence.items():
         mp.save_results(results, tmp_path, name=name)
     loaded = {name: mp.load_results(tmp_path / f"{name}.npz") for name in evidence}
-    assert mp.make_report(loaded, mp.judge_run(loaded, preset="quick"), drawn) == page
+    assert mp.paper.make_report(loaded, mp.paper.judge_run(loaded, preset="quick"), drawn) == page

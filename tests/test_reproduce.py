@@ -8,9 +8,11 @@ import pytest
 from worlds import REPRODUCE
 
 import metaplastic_np as mp
-from metaplastic_np import cli, commands, reproduce
+from metaplastic_np import cli
+from metaplastic_np.cli import commands
+from metaplastic_np.paper import reproduce
 
-RUNS = set(mp.plan_runs(mp.load_digits(), "quick"))
+RUNS = set(mp.paper.plan_runs(mp.load_digits(), "quick"))
 
 
 def test_it_writes_every_run_claim_figure_and_one_report(made):
@@ -18,7 +20,7 @@ def test_it_writes_every_run_claim_figure_and_one_report(made):
     runs = {f"{run}.{ending}" for run in RUNS for ending in ("npz", "csv")}
     assert names == runs | {"claims.json", "report.html", "figures"}
     figures = {path.name for path in (made / "figures").iterdir()}
-    assert figures == {f"{name}.{end}" for name in mp.PICTURES for end in ("png", "svg")}
+    assert figures == {f"{name}.{end}" for name in mp.paper.PICTURES for end in ("png", "svg")}
     assert (made / "report.html").stat().st_size < 8e6
 
 
@@ -33,7 +35,7 @@ def test_claims_json_is_strict_and_complete(made):
         "preset": "custom",  # options said otherwise than the preset
         "dataset": "digits",
     }
-    assert [claim["id"] for claim in judged["claims"]] == list(mp.CLAIMS)
+    assert [claim["id"] for claim in judged["claims"]] == list(mp.paper.CLAIMS)
     for claim in judged["claims"]:
         assert claim["verdict"] in {"holds", "fails", "undecided"}
         assert claim["n"] == 2
@@ -115,7 +117,7 @@ def own(tmp_path):
 
 
 def test_runs_that_a_dataset_has_too_few_items_for_are_left_out(own):
-    plan = mp.plan_runs(mp.load_npz(own), "quick")
+    plan = mp.paper.plan_runs(mp.load_npz(own), "quick")
     assert RUNS - set(plan) == {"serial-position-30", "data-poisoning"}
 
 
@@ -167,7 +169,7 @@ def test_every_experiment_runs_alone_with_its_own_table_and_figure(
 def test_the_paper_preset_has_the_papers_counts_and_says_how_long_it_takes(
     capsys, monkeypatch, tmp_path
 ):
-    plan = mp.plan_runs(mp.load_digits(), "paper")
+    plan = mp.paper.plan_runs(mp.load_digits(), "paper")
     for settings in plan.values():
         assert settings.hidden == (4096, 4096)
         assert (settings.n_train_images, settings.n_test_images) == (2000, 1000)
@@ -184,12 +186,12 @@ def test_the_paper_preset_has_the_papers_counts_and_says_how_long_it_takes(
 
 
 def test_plans_share_the_seed_and_the_settings_of_their_images():
-    plan = mp.plan_runs(mp.load_digits(), "standard", seed=7)
+    plan = mp.paper.plan_runs(mp.load_digits(), "standard", seed=7)
     assert {settings.seed for settings in plan.values()} == {7}
     assert {settings.learning_rate for settings in plan.values()} == {mp.Settings().learning_rate}
-    assert plan["serial-position-30"].steepness == mp.measure_default_steepness(30)
+    assert plan["serial-position-30"].steepness == mp.experiments.measure_default_steepness(30)
     with pytest.raises(mp.InputError, match="`preset` must be one of quick, standard, paper"):
-        mp.plan_runs(mp.load_digits(), "thorough")
+        mp.paper.plan_runs(mp.load_digits(), "thorough")
 
 
 def test_data_list_and_check(capsys, monkeypatch, tmp_path):

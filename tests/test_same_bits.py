@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 
 import metaplastic_np as mp
-from metaplastic_np import trials
-from metaplastic_np.schedules import SCHEDULES
+from metaplastic_np.experiments import trials
+from metaplastic_np.scenarios.schedules import SCHEDULES
 
 DIGESTS = Path(__file__).with_name("digests.json")
 SMALL = {"n_items": 5, "trials": 2, "n_train_images": 30, "n_test_images": 10, "hidden": (16,)}
@@ -44,7 +44,10 @@ def draw_all():
     """Everything that is drawn, by name, as digests."""
     drawn = {}
     for name in SCHEDULES:
-        steps = [mp.draw_schedule(name, 10, rng=np.random.default_rng(seed)) for seed in range(3)]
+        steps = [
+            mp.scenarios.draw_schedule(name, 10, rng=np.random.default_rng(seed))
+            for seed in range(3)
+        ]
         drawn[f"schedule {name}"] = digest(*(np.array(each) for each in steps))
     for kind in ("hybrid", "biased-up", "biased-down", "stable", "homogeneous:0.8"):
         rng = np.random.default_rng(0)
@@ -64,7 +67,7 @@ def draw_all():
         drawn[f"presented images {dtype}"] = digest(*(each.images for each in shown))
     rng = np.random.default_rng(0)
     items = mp.draw_items(mp.load_digits(), n_items=3, n_train_images=5, n_test_images=5, rng=rng)
-    featured = mp.freeze_features(items, n_features=50, rng=rng)
+    featured = mp.scenarios.freeze_features(items, n_features=50, rng=rng)
     drawn["frozen features that are on"] = digest(featured.test_images > 0)
     return drawn
 

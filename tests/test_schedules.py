@@ -11,13 +11,15 @@ from scipy.stats import chisquare, spearmanr
 from worlds import SEEDS
 
 import metaplastic_np as mp
-from metaplastic_np import Step, experiments, trials
-from metaplastic_np.schedules import draw_derangement
-from metaplastic_np.settings import describe_run
+from metaplastic_np import Step
+from metaplastic_np.experiments import run as experiments
+from metaplastic_np.experiments import trials
+from metaplastic_np.experiments.settings import describe_run
+from metaplastic_np.scenarios.schedules import draw_derangement
 
 
 def draw(schedule, n_items, seed=0):
-    return mp.draw_schedule(schedule, n_items, rng=np.random.default_rng(seed))
+    return mp.scenarios.draw_schedule(schedule, n_items, rng=np.random.default_rng(seed))
 
 
 def parts(steps):
@@ -107,7 +109,7 @@ def test_positions_are_the_first_mean_and_last_place(data, n_items, n_more):
     more = st.lists(st.integers(0, n_items - 1), min_size=n_more, max_size=n_more)
     orders = more.flatmap(lambda extra: st.permutations([*range(n_items), *extra]))
     sequences = np.array([data.draw(orders) for _ in range(2)])
-    found = mp.measure_positions(sequences, n_items)
+    found = mp.scenarios.measure_positions(sequences, n_items)
     assert found.shape == (3, 2, n_items)
     for trial, sequence in enumerate(sequences.tolist()):
         for item in range(n_items):
@@ -146,7 +148,7 @@ def test_a_schedule_that_cannot_be_shown_is_refused(schedule, message):
 
 def test_a_schedule_needs_a_generator():
     with pytest.raises(mp.InputError, match=r"`rng` must be a numpy\.random\.Generator"):
-        mp.draw_schedule([0], 3, rng=0)
+        mp.scenarios.draw_schedule([0], 3, rng=0)
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=9))
@@ -174,7 +176,7 @@ def make_items(digits, *, n_new, seed=0):
     """Five items; the same and new ones."""
     rng = np.random.default_rng(seed)
     items = mp.draw_items(digits, n_items=5, n_train_images=8, n_test_images=3, rng=rng)
-    return items, mp.draw_new_items(items, digits, n_new=n_new, rng=rng)
+    return items, mp.scenarios.draw_new_items(items, digits, n_new=n_new, rng=rng)
 
 
 @given(SEEDS, st.integers(0, 4), st.integers(0, 4), st.integers(0, 6))
@@ -266,7 +268,7 @@ def test_every_step_starts_from_exactly_the_state_it_names(digits, monkeypatch):
 
 def test_repetition_is_the_beginning_of_poisoning_bit_by_bit(digits):
     runs = {name: replace(TINY, schedule=name) for name in ("repetition", "poisoning")}
-    found = mp.run_experiments(digits, runs, backend="numpy")
+    found = mp.experiments.run_experiments(digits, runs, backend="numpy")
     repeated, poisoned = (found[name].confusion for name in runs)
     assert repeated.shape[2] == 37
     assert repeated.tobytes() == poisoned[:, :, :37].tobytes()

@@ -23,7 +23,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import metaplastic_np as mp
-from metaplastic_np import datasets, sources, storage, workers
+from metaplastic_np._util import storage
+from metaplastic_np.experiments import workers
+from metaplastic_np.scenarios import datasets, sources
 
 ARRAYS = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=1, max_dims=3, max_side=6))
 NAMES = list(sources.MNIST)
@@ -39,7 +41,7 @@ def write_idx(array, *, pack):
 def read(tmp_path, data):
     path = tmp_path / "images"
     path.write_bytes(data)
-    return mp.read_idx(path)
+    return mp.scenarios.read_idx(path)
 
 
 def result_or_message(function, *arguments):
@@ -151,9 +153,9 @@ def test_damaged_idx_and_missing_files_are_named(tmp_path):
     with pytest.raises(mp.InputError, match=r"images: Error -3 .*; copy or fetch it again"):
         read(tmp_path, packed[:10] + b"\xff" * 20)
     with pytest.raises(mp.InputError, match=r"cannot read .*none: No such file"):
-        mp.read_idx(tmp_path / "none")
+        mp.scenarios.read_idx(tmp_path / "none")
     with pytest.raises(mp.InputError, match=r"cannot read .*: (Is a directory|Permission denied)"):
-        mp.read_idx(tmp_path)
+        mp.scenarios.read_idx(tmp_path)
 
 
 # --- MNIST, small and made up --------------------------------------------------------
@@ -188,27 +190,27 @@ def test_packed_and_unpacked_files_make_the_same_dataset(made_up):
     packed = mp.load_mnist(made_up)
     unpack(made_up)
     unpacked = mp.load_mnist(str(made_up))
-    assert mp.measure_digest(packed) == mp.measure_digest(unpacked)
+    assert mp.scenarios.measure_digest(packed) == mp.scenarios.measure_digest(unpacked)
     assert packed.train_images.dtype == np.uint8
     assert packed.paired
 
 
 def test_a_packed_file_counts_more_than_an_unpacked_one(made_up):
-    digest = mp.measure_digest(mp.load_mnist(made_up))
+    digest = mp.scenarios.measure_digest(mp.load_mnist(made_up))
     for name in NAMES:
         (made_up / name).write_bytes(b"not checked by SHA-256")
-    assert mp.measure_digest(mp.load_mnist(made_up)) == digest
+    assert mp.scenarios.measure_digest(mp.load_mnist(made_up)) == digest
 
 
 def test_the_environment_names_the_folder_or_the_one_above(made_up, tmp_path, monkeypatch):
     monkeypatch.setenv("METAPLASTIC_NP_DATA", str(made_up))
-    digest = mp.measure_digest(mp.load_dataset("mnist"))
-    assert mp.check_sources()[1] == ("mnist", "ready", str(made_up))
+    digest = mp.scenarios.measure_digest(mp.scenarios.load_dataset("mnist"))
+    assert mp.scenarios.check_sources()[1] == ("mnist", "ready", str(made_up))
     (tmp_path / "data").mkdir()
     below = made_up.rename(tmp_path / "data" / "mnist")
     monkeypatch.setenv("METAPLASTIC_NP_DATA", str(tmp_path / "data"))
-    assert mp.measure_digest(mp.load_dataset("mnist")) == digest
-    assert mp.check_sources()[1] == ("mnist", "ready", str(below))
+    assert mp.scenarios.measure_digest(mp.scenarios.load_dataset("mnist")) == digest
+    assert mp.scenarios.check_sources()[1] == ("mnist", "ready", str(below))
 
 
 @pytest.mark.parametrize(
@@ -229,7 +231,7 @@ def test_without_it_each_system_has_its_cache(tmp_path, monkeypatch, system, var
     if variable:
         monkeypatch.setenv(variable, str(tmp_path / "cache"))
     place = tmp_path / expected / "metaplastic_np" / "mnist"
-    assert mp.check_sources()[1] == ("mnist", "missing", str(place))
+    assert mp.scenarios.check_sources()[1] == ("mnist", "missing", str(place))
 
 
 def test_an_account_without_a_home_is_told_what_to_set(monkeypatch):
@@ -253,7 +255,7 @@ def test_a_missing_file_of_mnist_is_named_with_what_to_do(made_up, tmp_path, mon
     monkeypatch.setenv("METAPLASTIC_NP_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(mp.InputError, match=rf"{NAMES[0]}.gz in .*nowhere or .*nowhere.mnist: run"):
         mp.load_mnist()
-    assert mp.check_sources()[1][:2] == ("mnist", "missing")
+    assert mp.scenarios.check_sources()[1][:2] == ("mnist", "missing")
 
 
 def test_a_packed_file_with_another_sha_256_is_refused(made_up, monkeypatch):
@@ -263,7 +265,7 @@ def test_a_packed_file_with_another_sha_256_is_refused(made_up, monkeypatch):
     with pytest.raises(mp.InputError, match=message):
         mp.load_mnist(made_up)
     monkeypatch.setenv("METAPLASTIC_NP_DATA", str(made_up))
-    _, status, where = mp.check_sources()[1]
+    _, status, where = mp.scenarios.check_sources()[1]
     assert status == f"damaged: cannot read {path}: {message.partition(': ')[2]}"
     assert where == str(made_up)
 
@@ -332,14 +334,16 @@ def dead_mirror(no_proxy):
 def test_what_is_fetched_is_whole_for_everybody_and_not_fetched_again(made_up, tmp_path, capfd):
     target, seen = tmp_path / "new" / "folder", []
     with serve(made_up) as (mirror, asked):
-        paths = mp.fetch_mnist(target, mirrors=[mirror], on_file=seen.append)
-        assert mp.fetch_mnist(target, mirrors=[mirror]) == paths == seen
+        paths = mp.scenarios.fetch_mnist(target, mirrors=[mirror], on_file=seen.append)
+        assert mp.scenarios.fetch_mnist(target, mirrors=[mirror]) == paths == seen
         assert len(asked) == 4
         paths[0].write_bytes(b"damaged")
-        mp.fetch_mnist(target, mirrors=[mirror])
+        mp.scenarios.fetch_mnist(target, mirrors=[mirror])
         assert asked[4:] == [f"/{NAMES[0]}.gz"]
     assert sorted(target.iterdir()) == sorted(paths)
-    assert mp.measure_digest(mp.load_mnist(target)) == mp.measure_digest(mp.load_mnist(made_up))
+    assert mp.scenarios.measure_digest(mp.load_mnist(target)) == mp.scenarios.measure_digest(
+        mp.load_mnist(made_up)
+    )
     if sys.platform != "win32":
         assert {path.stat().st_mode & 0o777 for path in paths} == {0o644}
     assert capfd.readouterr() == ("", "")
@@ -348,9 +352,9 @@ def test_what_is_fetched_is_whole_for_everybody_and_not_fetched_again(made_up, t
 def test_fetched_to_where_the_environment_says(made_up, tmp_path, monkeypatch, no_proxy):
     monkeypatch.setenv("METAPLASTIC_NP_DATA", str(tmp_path / "data"))
     with serve(made_up) as (mirror, _):
-        assert mp.fetch_mnist(mirrors=[mirror])[0].parent == tmp_path / "data" / "mnist"
+        assert mp.scenarios.fetch_mnist(mirrors=[mirror])[0].parent == tmp_path / "data" / "mnist"
     monkeypatch.setenv("METAPLASTIC_NP_DATA", str(made_up))
-    assert mp.fetch_mnist(mirrors=["nothing to ask for"])[0].parent == made_up
+    assert mp.scenarios.fetch_mnist(mirrors=["nothing to ask for"])[0].parent == made_up
 
 
 def test_the_second_mirror_serves_where_the_first_is_dead_or_wrong(made_up, tmp_path, dead_mirror):
@@ -361,7 +365,7 @@ def test_the_second_mirror_serves_where_the_first_is_dead_or_wrong(made_up, tmp_
     with serve(made_up) as (mirror, _), serve(wrong) as (other, _):
         for first in (dead_mirror, other, mirror + "no/such/folder/"):
             target = tmp_path / first.rpartition(":")[2].replace("/", "-")
-            assert len(mp.fetch_mnist(target, mirrors=[first, mirror])) == 4
+            assert len(mp.scenarios.fetch_mnist(target, mirrors=[first, mirror])) == 4
             assert len(list(target.iterdir())) == 4
 
 
@@ -373,7 +377,7 @@ def test_no_mirror_no_file_and_one_clear_line(made_up, tmp_path, dead_mirror):
     with serve(wrong) as (mirror, _):
         mirrors = [dead_mirror, mirror, mirror + "none/"]
         with pytest.raises(mp.OutputError) as caught:
-            mp.fetch_mnist(target, mirrors=mirrors)
+            mp.scenarios.fetch_mnist(target, mirrors=mirrors)
     assert str(caught.value) == (
         f"cannot fetch {NAMES[0]}.gz ({dead_mirror}: ConnectionError; {mirror}: not the file of "
         f"this SHA-256; {mirror}none/: 404): no network? copy the four files into {target}, or set "
@@ -398,7 +402,9 @@ def test_a_mirror_that_hangs_up_leaves_no_part_of_a_file(made_up, tmp_path, no_p
     thread.start()
     try:
         with pytest.raises(mp.OutputError, match="cannot fetch"):
-            mp.fetch_mnist(tmp_path / "a", mirrors=[f"http://127.0.0.1:{server.server_port}/"])
+            mp.scenarios.fetch_mnist(
+                tmp_path / "a", mirrors=[f"http://127.0.0.1:{server.server_port}/"]
+            )
     finally:
         server.shutdown()
         server.server_close()
@@ -409,14 +415,14 @@ def test_a_mirror_that_hangs_up_leaves_no_part_of_a_file(made_up, tmp_path, no_p
 def test_a_folder_that_cannot_be_made_is_named(made_up, tmp_path, dead_mirror):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(mp.OutputError, match=r"cannot write to .*file.mnist: .*choose another"):
-        mp.fetch_mnist(tmp_path / "file" / "mnist", mirrors=[dead_mirror])
+        mp.scenarios.fetch_mnist(tmp_path / "file" / "mnist", mirrors=[dead_mirror])
 
 
 def test_without_pooch_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     message = r'pooch cannot be imported \(.*\): pip install "metaplastic-np\[mnist\]"'
     with pytest.raises(mp.InputError, match=message):
-        mp.fetch_mnist(tmp_path)
+        mp.scenarios.fetch_mnist(tmp_path)
 
 
 # --- npz -----------------------------------------------------------------------------
@@ -440,7 +446,9 @@ def save_own(path, *, save=np.savez, **changes):
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_an_npz_file_is_a_dataset_of_classes(tmp_path, save):
-    own = mp.load_dataset(str(save_own(tmp_path / "own.npz", save=save, extra=np.zeros(3))))
+    own = mp.scenarios.load_dataset(
+        str(save_own(tmp_path / "own.npz", save=save, extra=np.zeros(3)))
+    )
     assert own.name == "own"
     assert own.item_classes == ((0,), (1,), (2,))
     for name, array in own_arrays().items():
@@ -560,7 +568,9 @@ def test_a_dataset_that_can_be_loaded_again_is_sent_in_few_bytes(tmp_path):
     for dataset in (mp.load_digits(), mp.load_npz(save_own(tmp_path / "own.npz"))):
         sent = pickle.dumps(dataset)
         assert len(sent) < 2000
-        assert mp.measure_digest(pickle.loads(sent)) == mp.measure_digest(dataset)
+        assert mp.scenarios.measure_digest(pickle.loads(sent)) == mp.scenarios.measure_digest(
+            dataset
+        )
 
 
 def test_a_worker_reads_it_once_for_all_of_its_trials():
@@ -572,7 +582,7 @@ def test_a_dataset_of_arrays_is_sent_whole_and_stays_read_only():
     own = mp.Dataset(name="own", **own_arrays())
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         again = pickle.loads(pickle.dumps(own, protocol))
-        assert mp.measure_digest(again) == mp.measure_digest(own)
+        assert mp.scenarios.measure_digest(again) == mp.scenarios.measure_digest(own)
         for name in own_arrays():
             np.testing.assert_array_equal(getattr(again, name), getattr(own, name))
             assert not getattr(again, name).flags.writeable
@@ -580,9 +590,9 @@ def test_a_dataset_of_arrays_is_sent_whole_and_stays_read_only():
 
 def test_a_digest_is_computed_once(monkeypatch):
     digits = mp.load_digits()
-    digest = mp.measure_digest(digits)
+    digest = mp.scenarios.measure_digest(digits)
     monkeypatch.setattr(datasets, "sha256", None)
-    assert mp.measure_digest(digits) == digest
+    assert mp.scenarios.measure_digest(digits) == digest
 
 
 def test_a_file_that_changed_since_the_run_started_is_refused(tmp_path):
@@ -604,14 +614,16 @@ def test_a_refusal_comes_through_a_pool_in_words(tmp_path):
     (tmp_path / "gone.npz").unlink()
 
     def digests(*them):
-        found = workers.run_jobs(mp.measure_digest, [(dataset,) for dataset in them], executor)
+        found = workers.run_jobs(
+            mp.scenarios.measure_digest, [(dataset,) for dataset in them], executor
+        )
         return {digest for *_, digest in found}
 
     with mp.open_pool(2) as executor:
-        assert digests(own, whole) == {mp.measure_digest(own)}
+        assert digests(own, whole) == {mp.scenarios.measure_digest(own)}
         with pytest.raises(mp.InputError, match=r"cannot read .*gone.npz: No such file"):
             digests(gone)
-        assert digests(own, whole) == {mp.measure_digest(own)}  # nobody died
+        assert digests(own, whole) == {mp.scenarios.measure_digest(own)}  # nobody died
 
 
 # --- the real MNIST ------------------------------------------------------------------
@@ -629,7 +641,7 @@ def test_mnist_is_70000_digits_and_45_items(mnist):
     assert len(mnist.item_classes) == 45
     assert np.bincount(mnist.train_labels)[:3].tolist() == [5923, 6742, 5958]
     assert sum(getattr(mnist, part).nbytes for part in sources.SHAPES) < 56e6
-    assert mp.measure_digest(mnist)[:8] == "8a9018e5"
+    assert mp.scenarios.measure_digest(mnist)[:8] == "8a9018e5"
 
 
 def test_items_of_mnist_are_pairs_with_pixels_between_0_and_1(mnist):
@@ -645,7 +657,9 @@ def test_items_of_mnist_are_pairs_with_pixels_between_0_and_1(mnist):
 def test_mnist_is_sent_in_few_bytes_and_loaded_by_a_fresh_process(mnist):
     assert len(pickle.dumps(mnist)) < 2000
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
-        assert executor.submit(mp.measure_digest, mnist).result() == mp.measure_digest(mnist)
+        assert executor.submit(
+            mp.scenarios.measure_digest, mnist
+        ).result() == mp.scenarios.measure_digest(mnist)
 
 
 def test_nothing_is_fetched_but_by_https_and_only_there():
@@ -654,7 +668,7 @@ def test_nothing_is_fetched_but_by_https_and_only_there():
     opening = ("urlopen", "requests.get", "HTTPDownloader", "socket.", "HTTPSConnection")
     found = [
         path.name
-        for path in package.glob("*.py")
+        for path in package.rglob("*.py")
         if any(word in path.read_text("utf-8") for word in opening)
     ]
     assert found == ["sources.py"]
@@ -678,6 +692,6 @@ def test_a_changed_file_of_mnist_is_refused(mnist_folder, tmp_path):
 
 def test_the_real_files_are_fetched_from_a_mirror(mnist_folder, tmp_path, no_proxy):
     with serve(mnist_folder) as (mirror, _):
-        paths = mp.fetch_mnist(tmp_path, mirrors=[mirror])
+        paths = mp.scenarios.fetch_mnist(tmp_path, mirrors=[mirror])
     assert sorted(tmp_path.iterdir()) == sorted(paths)
     mp.load_mnist(tmp_path)

@@ -106,8 +106,8 @@ class Learner(RuleBasedStateMachine):
             mp.save_network(path, network)
             self.networks[index] = mp.load_network(path)
             assert self.networks[index].parameters.tobytes() == network.parameters.tobytes()
-        mp.save_metaplasticity(path, self.rule)
-        self.rule = mp.load_metaplasticity(path)
+        mp.rules.save_metaplasticity(path, self.rule)
+        self.rule = mp.rules.load_metaplasticity(path)
 
     @rule()
     def keep(self):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr, ttest_1samp
 
 import metaplastic_np as mp
-from metaplastic_np.verdicts import judge_margins
+from metaplastic_np.paper.verdicts import judge_margins
 
 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=30), st.sampled_from([0.9, 0.95, 0.99]))
@@ -17,7 +17,7 @@ def test_bounds_are_one_sided_t_intervals(values, confidence):
     values = np.array(values)
     if np.ptp(values) < 1e-6:
         return
-    low, high = mp.measure_bounds(values, confidence=confidence)
+    low, high = mp.metrics.measure_bounds(values, confidence=confidence)
     for bound, side, tail in ((low, "low", "greater"), (high, "high", "less")):
         interval = ttest_1samp(values, 0, alternative=tail).confidence_interval(confidence)
         assert bound == pytest.approx(getattr(interval, side), abs=1e-9)
@@ -25,7 +25,7 @@ def test_bounds_are_one_sided_t_intervals(values, confidence):
 
 def test_each_bound_is_beyond_the_true_mean_in_5_percent_of_samples():
     samples = np.random.default_rng(0).normal(loc=0.3, size=(4000, 6))
-    low, high = np.array([mp.measure_bounds(sample) for sample in samples]).T
+    low, high = np.array([mp.metrics.measure_bounds(sample) for sample in samples]).T
     scatter = 4 * np.sqrt(0.05 * 0.95 / len(samples))
     assert (low > 0.3).mean() == pytest.approx(0.05, abs=scatter)
     assert (high < 0.3).mean() == pytest.approx(0.05, abs=scatter)
@@ -33,12 +33,12 @@ def test_each_bound_is_beyond_the_true_mean_in_5_percent_of_samples():
 
 @given(st.floats(-1, 1), st.integers(2, 40))
 def test_constant_values_are_their_own_bounds(value, n):
-    assert mp.measure_bounds(np.full(n, value)) == (value, value)
+    assert mp.metrics.measure_bounds(np.full(n, value)) == (value, value)
 
 
 def test_one_trial_proves_nothing():
-    assert mp.measure_bounds([0.7]) == (-np.inf, np.inf)
-    assert np.isnan(mp.measure_figure_interval([[0.7, 0.1]])).all()
+    assert mp.metrics.measure_bounds([0.7]) == (-np.inf, np.inf)
+    assert np.isnan(mp.metrics.measure_figure_interval([[0.7, 0.1]])).all()
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_one_trial_proves_nothing():
 )
 def test_margins_that_cannot_be_judged_are_refused(values, message):
     with pytest.raises(mp.InputError, match=message):
-        mp.measure_bounds(values)
+        mp.metrics.measure_bounds(values)
 
 
 # --- the rule of verdicts ------------------------------------------------------------------------
@@ -77,10 +77,10 @@ def test_every_margin_must_hold_one_can_fail_and_the_weakest_is_reported(margins
     judged = judge_margins({str(i): margin for i, margin in enumerate(margins)})
     assert judged["verdict"] == verdict
     assert judged["estimate"] == pytest.approx(np.mean(weakest))
-    assert judged["interval"] == pytest.approx(mp.measure_bounds(weakest))
+    assert judged["interval"] == pytest.approx(mp.metrics.measure_bounds(weakest))
     assert [part["n"] for part in judged["parts"]] == [len(margin) for margin in margins]
     for part, margin in zip(judged["parts"], margins, strict=True):
-        assert part["interval"] == pytest.approx(mp.measure_bounds(margin))
+        assert part["interval"] == pytest.approx(mp.metrics.measure_bounds(margin))
 
 
 def test_one_trial_is_undecided_in_strict_json():
@@ -103,7 +103,7 @@ def few_successes(n_trials):
 def test_below_ten_trials_figures_show_the_t_interval(n_trials):
     values = few_successes(n_trials)
     expected = ttest_1samp(values, 0, axis=0).confidence_interval(0.95)
-    found = mp.measure_figure_interval(values)
+    found = mp.metrics.measure_figure_interval(values)
     np.testing.assert_allclose(found, [expected.low, expected.high])
     assert found.max() > 1
 
@@ -111,7 +111,7 @@ def test_below_ten_trials_figures_show_the_t_interval(n_trials):
 @pytest.mark.parametrize("n_trials", [10, 25])
 def test_from_ten_trials_on_figures_show_an_interval_inside_what_was_observed(n_trials):
     values = few_successes(n_trials)
-    low, high = mp.measure_figure_interval(values)
+    low, high = mp.metrics.measure_figure_interval(values)
     assert (low >= values.min(axis=0)).all()
     assert (high <= values.max(axis=0)).all()
     assert (low < values.mean(axis=0)).all()
@@ -123,12 +123,12 @@ def test_the_bootstrap_interval_holds_95_percent_of_resampled_means():
     values = rng.random((20, 3)) ** 2
     means = np.array([values[rng.integers(20, size=20)].mean(axis=0) for _ in range(5000)])
     expected = np.quantile(means, [0.025, 0.975], axis=0)
-    np.testing.assert_allclose(mp.measure_figure_interval(values), expected, atol=0.012)
+    np.testing.assert_allclose(mp.metrics.measure_figure_interval(values), expected, atol=0.012)
 
 
 def test_the_same_results_have_the_same_interval():
     values = np.random.default_rng(2).random((12, 4))
-    once, again = (mp.measure_figure_interval(values) for _ in range(2))
+    once, again = (mp.metrics.measure_figure_interval(values) for _ in range(2))
     assert once.tobytes() == again.tobytes()
 
 
@@ -140,18 +140,18 @@ def test_rank_correlation_is_spearmans_with_ties_too(data, n):
     numbers = st.lists(st.integers(0, 5), min_size=n, max_size=n).filter(lambda v: len(set(v)) > 1)
     values, others = np.array(data.draw(numbers)), np.array(data.draw(numbers))
     expected = spearmanr(values, others).statistic
-    assert mp.measure_rank_correlation(values, others) == pytest.approx(expected, abs=1e-12)
+    assert mp.metrics.measure_rank_correlation(values, others) == pytest.approx(expected, abs=1e-12)
 
 
 def test_rank_correlation_is_taken_along_the_last_axis():
     rng = np.random.default_rng(3)
     values, others = rng.random((2, 4, 7)), rng.random((4, 7))
-    found = mp.measure_rank_correlation(values, others)
+    found = mp.metrics.measure_rank_correlation(values, others)
     for index in np.ndindex(2, 4):
         expected = spearmanr(values[index], others[index[1]]).statistic
         assert found[index] == pytest.approx(expected, abs=1e-12)
 
 
 def test_what_is_constant_has_no_order():
-    assert mp.measure_rank_correlation([[1, 1, 1], [1, 2, 3]], [1, 2, 3]).tolist() == [0, 1]
-    assert mp.measure_rank_correlation([1, 2, 3], [0.1, 0.1, 0.1]) == 0
+    assert mp.metrics.measure_rank_correlation([[1, 1, 1], [1, 2, 3]], [1, 2, 3]).tolist() == [0, 1]
+    assert mp.metrics.measure_rank_correlation([1, 2, 3], [0.1, 0.1, 0.1]) == 0

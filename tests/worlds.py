@@ -10,13 +10,13 @@ from metaplastic_np import (
     LearningSettings,
     Metaplasticity,
     Network,
-    Presentation,
     copy_network,
     init_metaplasticity,
     init_network,
     learn_item,
     loss_and_gradient,
 )
+from metaplastic_np.scenarios import Presentation
 
 REPRODUCE = ["reproduce", "--trials", "2", "--hidden", "6", "--epochs", "1", "--batch", "600"]
 REPRODUCE += ["--backend", "numpy"]  # the whole paper in seconds, and no claim of it
@@ -108,7 +108,7 @@ def learn_plainly(world, backend):
             gradient = loss_and_gradient(world.network, images, labels)[1]
             world.network.parameters[:] -= rate * gradient
         return
-    from metaplastic_np import _kernels
+    from metaplastic_np._fast import kernels as _kernels
 
     def without_rule(*arguments):
         rate, rule = arguments[2], arguments[4]

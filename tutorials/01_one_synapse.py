@@ -111,13 +111,13 @@ sample = mp.draw_flexibility("hybrid", 200, rng=rng, dtype=np.float64)
 
 def plasticity_after(t, f):
     """What is left of a synapse's plasticity after a steady pull of effort t."""
-    drifted = mp.measure_drift(t, flexibility=f)
+    drifted = mp.rules.measure_drift(t, flexibility=f)
     return mp.measure_plasticity(np.array([f]), np.array([drifted]), steepness=1.0)[0]
 
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8))
 for f, color in zip(levels, colors, strict=True):
-    drift = [mp.measure_drift(t, flexibility=f) for t in effort]
+    drift = [mp.rules.measure_drift(t, flexibility=f) for t in effort]
     left.semilogx(effort, drift, color=color, label=f"f = {f}")
     right.loglog(effort, [plasticity_after(t, f) for t in effort], color=color)
 mean = [np.mean([plasticity_after(t, f) for f in sample]) for t in effort]

@@ -44,10 +44,10 @@ weights_2, biases_2 = rng.standard_normal((5, 3)), rng.standard_normal(3)
 
 def forward(first_weights):
     """The loss of the whole network, and the caches of its four layers."""
-    hidden, cache_1 = mp.dense_forward(images, first_weights, biases_1)
-    active, cache_relu = mp.relu_forward(hidden)
-    logits, cache_2 = mp.dense_forward(active, weights_2, biases_2)
-    loss, cache_loss = mp.softmax_cross_entropy_forward(logits, labels)
+    hidden, cache_1 = mp.nn.dense_forward(images, first_weights, biases_1)
+    active, cache_relu = mp.nn.relu_forward(hidden)
+    logits, cache_2 = mp.nn.dense_forward(active, weights_2, biases_2)
+    loss, cache_loss = mp.nn.softmax_cross_entropy_forward(logits, labels)
     return loss, (cache_1, cache_relu, cache_2, cache_loss)
 
 
@@ -62,10 +62,10 @@ print(f"loss {loss:.4f} nats; guessing among three would cost {np.log(3):.4f}")
 # to a layer's outputs; what goes on is the gradient with respect to its inputs.
 
 cache_1, cache_relu, cache_2, cache_loss = caches
-d_logits = mp.softmax_cross_entropy_backward(cache_loss)
-d_active, d_weights_2, d_biases_2 = mp.dense_backward(d_logits, cache_2)
-d_hidden = mp.relu_backward(d_active, cache_relu)
-_, d_weights_1, d_biases_1 = mp.dense_backward(d_hidden, cache_1)
+d_logits = mp.nn.softmax_cross_entropy_backward(cache_loss)
+d_active, d_weights_2, d_biases_2 = mp.nn.dense_backward(d_logits, cache_2)
+d_hidden = mp.nn.relu_backward(d_active, cache_relu)
+_, d_weights_1, d_biases_1 = mp.nn.dense_backward(d_hidden, cache_1)
 print("gradient of the first weights:", d_weights_1.shape, "like the weights:", weights_1.shape)
 
 # %%
@@ -107,7 +107,7 @@ plt.show()
 # takes over. float32 never gets far, which is why gradients are checked in float64. The jump near
 # large steps, if you see one, is a hidden unit crossing the kink of its ReLU.
 #
-# The package's :func:`~metaplastic_np.gradient_check` does this with a good step:
+# The package's :func:`~metaplastic_np.nn.gradient_check` does this with a good step:
 
 found = mp.gradient_check(lambda w: forward(w)[0], d_weights_1, weights_1, rng=rng)
 print(f"right gradient: relative error {found:.1e}")
@@ -119,7 +119,7 @@ print(f"right gradient: relative error {found:.1e}")
 # So feed it wrong ones. Three mistakes that everyone makes once:
 
 mistakes = {
-    "ReLU's mask forgotten": mp.dense_backward(d_active, cache_1)[1],
+    "ReLU's mask forgotten": mp.nn.dense_backward(d_active, cache_1)[1],
     "sum instead of mean over the batch": d_weights_1 * len(images),
     "one entry off by 1 %": d_weights_1 * np.where(np.arange(30).reshape(6, 5) == 7, 1.01, 1),
 }

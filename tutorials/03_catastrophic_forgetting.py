@@ -79,7 +79,7 @@ runs = {
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), sharey=True)
 for place, (kind, run) in zip(axes, runs.items(), strict=True):
-    panel = mp.Matrix(
+    panel = mp.plots.Matrix(
         title=f"non-targets: {kind}",
         xlabel="item",
         ylabel="items presented so far",
@@ -87,7 +87,7 @@ for place, (kind, run) in zip(axes, runs.items(), strict=True):
         network="conventional",
         values=run.recall[0].mean(axis=0)[1:],
     )
-    image = mp.plot_matrix(place, panel)
+    image = mp.plots.plot_matrix(place, panel)
     place.label_outer()
 figure.colorbar(image, ax=axes, label="recall")
 figure.suptitle("How an ordinary network's memory fills, and empties, under three kinds of labels")
@@ -102,7 +102,7 @@ plt.show()
 for kind, run in runs.items():
     curve = mp.measure_serial_position_curve(run.recall[0]).mean(axis=0)
     past, last = curve[:-1].mean(), curve[-1]
-    false_alarms = mp.measure_false_alarms(run.confusion[0, :, -1])[:, -1].mean()
+    false_alarms = mp.metrics.measure_false_alarms(run.confusion[0, :, -1])[:, -1].mean()
     print(f"{kind:<9} first nine items {past:.2f}, last item {last:.2f};", end=" ")
     print(f"others that get the last item's name {false_alarms:.2f}")
 

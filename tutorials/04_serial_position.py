@@ -46,7 +46,7 @@ print("recall has the axes network, trial, presentation, item:", results.recall.
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), sharey=True)
 for place, network, recall in zip(axes, settings.networks, results.recall, strict=True):
-    panel = mp.Matrix(
+    panel = mp.plots.Matrix(
         title=network,
         xlabel="item",
         ylabel="items presented so far",
@@ -54,7 +54,7 @@ for place, network, recall in zip(axes, settings.networks, results.recall, stric
         network=network,
         values=recall.mean(axis=0)[1:],
     )
-    image = mp.plot_matrix(place, panel)
+    image = mp.plots.plot_matrix(place, panel)
     place.label_outer()
 figure.colorbar(image, ax=axes, label="recall")
 figure.suptitle("A conventional memory is overwritten, a stable one is full, a hybrid one is both")
@@ -69,23 +69,26 @@ plt.show()
 
 curves = mp.measure_serial_position_curve(results.recall)
 positions = np.arange(1, 11)
-panel = mp.Panel(
+panel = mp.plots.Panel(
     title="Recall after the whole list",
     xlabel="serial position",
     ylabel="recall",
     chance=mp.chance_recall(10),
     series=[
-        mp.Series(label=network, network=network, x=positions, values=values)
+        mp.plots.Series(label=network, network=network, x=positions, values=values)
         for network, values in zip(settings.networks, curves, strict=True)
     ],
 )
 figure, axes = plt.subplots(figsize=(7, 4))
-mp.plot_panel(axes, panel)
+mp.plots.plot_panel(axes, panel)
 axes.legend()
 plt.show()
 
 for network, values in zip(settings.networks, curves, strict=True):
-    primacy, recency = mp.measure_primacy(values).mean(), mp.measure_recency(values).mean()
+    primacy, recency = (
+        mp.metrics.measure_primacy(values).mean(),
+        mp.metrics.measure_recency(values).mean(),
+    )
     mean = values.mean()
     print(f"{network:<13} primacy {primacy:+.2f}, recency {recency:+.2f}, mean recall {mean:.2f}")
 

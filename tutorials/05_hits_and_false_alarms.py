@@ -37,7 +37,7 @@ final = results.confusion[:, 0, -1]  # networks, items, answers: first trial, af
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), sharey=True)
 for place, network, confusion in zip(axes, settings.networks, final, strict=True):
-    panel = mp.Matrix(
+    panel = mp.plots.Matrix(
         title=network,
         xlabel="answer",
         ylabel="item",
@@ -46,7 +46,7 @@ for place, network, confusion in zip(axes, settings.networks, final, strict=True
         values=confusion,
         top=100,
     )
-    image = mp.plot_matrix(place, panel)
+    image = mp.plots.plot_matrix(place, panel)
     place.label_outer()
 figure.colorbar(image, ax=axes, label="test images")
 figure.suptitle("Who is taken for whom: the diagonal is hits, a bright column is a favorite answer")
@@ -62,9 +62,9 @@ plt.show()
 figure, axes = plt.subplots(figsize=(6, 4.6))
 for network, confusion in zip(settings.networks, final, strict=True):
     style = {name: mp.style_of(network)[name] for name in ("color", "marker")}
-    hits, false_alarms = mp.measure_recall(confusion), mp.measure_false_alarms(confusion)
+    hits, false_alarms = mp.measure_recall(confusion), mp.metrics.measure_false_alarms(confusion)
     for verdict, filling in ((True, "full"), (False, "none")):
-        chosen = mp.measure_memorized(confusion) == verdict
+        chosen = mp.metrics.measure_memorized(confusion) == verdict
         label = f"{network}, {'memorized' if verdict else 'not'}"
         points = (false_alarms[chosen], hits[chosen])
         axes.plot(*points, **style, linestyle="", fillstyle=filling, markersize=7, label=label)
@@ -99,7 +99,7 @@ for network, confusion in zip(settings.networks, final, strict=True):
     named = confusion.sum(axis=0)
     strict = hypergeom.sf(np.diagonal(confusion), total, named, belong) < 0.05
     print(
-        f"{network:<13} memorized {mp.measure_capacity(confusion)}, "
+        f"{network:<13} memorized {mp.metrics.measure_capacity(confusion)}, "
         f"counting only strictly more hits {strict.sum()}, never named {(named == 0).sum()}"
     )
 

@@ -73,7 +73,7 @@ plt.show()
 
 mean_recall = curves.mean(axis=-1).T  # trials, networks
 difference = mean_recall[:, 1:] - mean_recall[:, :1]
-paired = mp.measure_interval(difference)  # half widths
+paired = mp.metrics.measure_interval(difference)  # half widths
 # As if the networks had seen different lists: two groups of four, six degrees of freedom.
 variance = mean_recall[:, 1:].var(axis=0, ddof=1) + mean_recall[:, :1].var(axis=0, ddof=1)
 n = settings.trials

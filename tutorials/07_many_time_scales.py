@@ -91,14 +91,14 @@ settings = mp.Settings(
     networks=rivals,
     trials=2,
     seed=6,
-    steepness=mp.measure_default_steepness(10),
+    steepness=mp.experiments.measure_default_steepness(10),
 )
 results = mp.run_experiment(digits, settings)
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8))
 sequence = np.arange(30)
 for network, name, recall in zip(rivals, names, results.recall, strict=True):
-    memory = mp.measure_gross_memory(recall, sequence).mean(axis=0)
+    memory = mp.metrics.measure_gross_memory(recall, sequence).mean(axis=0)
     left.plot(range(31), memory, **{**mp.style_of(network), "markevery": 5}, label=name)
     by_threes = recall[:, -1].mean(axis=0).reshape(10, 3).mean(axis=1)
     right.plot(np.arange(2, 31, 3), by_threes, **mp.style_of(network), label=name)
@@ -109,7 +109,7 @@ left.legend()
 plt.show()
 
 for name, recall in zip(names, results.recall, strict=True):
-    memory = mp.measure_gross_memory(recall, sequence).mean(axis=0)
+    memory = mp.metrics.measure_gross_memory(recall, sequence).mean(axis=0)
     print(
         f"{name:<28} items' worth of memory after 10: {memory[10]:.1f}, after 30: {memory[30]:.1f}"
     )

@@ -35,8 +35,8 @@ n_items = 7
 frequency = np.arange(1, n_items + 1)
 shown = np.repeat(np.arange(n_items), frequency)
 orders = rng.permuted(np.tile(shown, (2000, 1)), axis=1)
-positions = mp.measure_positions(orders, n_items)  # (first, mean, last), orders, items
-rho = mp.measure_rank_correlation(positions, frequency)
+positions = mp.scenarios.measure_positions(orders, n_items)  # (first, mean, last), orders, items
+rho = mp.metrics.measure_rank_correlation(positions, frequency)
 
 figure, axes = plt.subplots(figsize=(6.5, 3.8))
 looks = (("#0072B2", "-"), ("0.4", ":"), ("#D55E00", "--"))
@@ -70,14 +70,14 @@ print(f"orders with all three within 0.15 (gray): {is_balanced.sum()} of {len(or
 # Against it, a balanced order of the same counts. Same networks, same number of presentations.
 
 early = [k for start in range(n_items) for k in range(start, n_items)][::-1]
-balanced = [step.item for step in mp.draw_schedule("frequency", n_items, rng=rng)]
+balanced = [step.item for step in mp.scenarios.draw_schedule("frequency", n_items, rng=rng)]
 designs = {"frequent first": early, "balanced": balanced}
 
 runs = {}
 for name, order in designs.items():
-    place = mp.measure_positions(np.array(order), n_items)
+    place = mp.scenarios.measure_positions(np.array(order), n_items)
     counts = np.bincount(order)
-    first, _, last = mp.measure_rank_correlation(place, counts)
+    first, _, last = mp.metrics.measure_rank_correlation(place, counts)
     print(f"{name:<15} frequency with first position {first:+.2f}, with last {last:+.2f}")
     runs[name] = mp.run_experiment(
         mp.load_digits(),
@@ -93,13 +93,13 @@ for name, order in designs.items():
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
 for place, (name, run) in zip(axes, runs.items(), strict=True):
     counts = np.bincount(designs[name])
-    last = mp.measure_positions(np.array(designs[name]), n_items)[2]
+    last = mp.scenarios.measure_positions(np.array(designs[name]), n_items)[2]
     for network, recall in zip(run.settings.networks, run.recall, strict=True):
         final = recall[:, -1].mean(axis=0)
         style = {**mp.style_of(network), "linestyle": "", "markersize": 8, "clip_on": False}
         place.plot(counts, final, **style, label=network)
-        by_frequency = mp.measure_rank_correlation(final, counts)
-        by_last = mp.measure_rank_correlation(final, last)
+        by_frequency = mp.metrics.measure_rank_correlation(final, counts)
+        by_last = mp.metrics.measure_rank_correlation(final, last)
         print(
             f"{name:<15} {network:<13} recall with frequency {by_frequency:+.2f}, "
             f"with last position {by_last:+.2f}"

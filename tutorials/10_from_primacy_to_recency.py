@@ -44,7 +44,7 @@ rng = np.random.default_rng(11)
 items = mp.draw_items(
     mp.load_digits(), n_items=n_items, n_train_images=500, n_test_images=100, rng=rng
 )
-items = mp.freeze_features(items, n_features=1024, rng=rng)
+items = mp.scenarios.freeze_features(items, n_features=1024, rng=rng)
 items = replace(items, train_images=items.train_images * 8, test_images=items.test_images * 8)
 presentations = [mp.draw_presentation(items, k, epochs=epochs, rng=rng) for k in range(n_items)]
 newborn = mp.init_network((1024, 256, 256, n_items), rng=rng)
@@ -147,8 +147,8 @@ left.legend()
 plt.show()
 
 drops, balance = np.array(points).T
-rho = mp.measure_rank_correlation(drops, balance)
-rho_kappa = mp.measure_rank_correlation(np.tile(kappas, len(kinds)), balance)
+rho = mp.metrics.measure_rank_correlation(drops, balance)
+rho_kappa = mp.metrics.measure_rank_correlation(np.tile(kappas, len(kinds)), balance)
 print(f"rank correlation of balance with the loss drop {rho:+.2f}, with kappa {rho_kappa:+.2f}")
 
 # %%

@@ -39,7 +39,7 @@ results = mp.run_experiment(mp.load_digits(), settings)
 share = results.displacement_share[0].mean(axis=0)  # presentations, deciles
 
 figure, axes = plt.subplots(figsize=(6.5, 4))
-panel = mp.Matrix(
+panel = mp.plots.Matrix(
     title="Share of each presentation in where the synapses ended up",
     xlabel="decile of flexibility (1: stiffest)",
     ylabel="presentation",
@@ -47,7 +47,7 @@ panel = mp.Matrix(
     network="hybrid",
     values=share,
 )
-figure.colorbar(mp.plot_matrix(axes, panel), ax=axes, label="share of the final displacement")
+figure.colorbar(mp.plots.plot_matrix(axes, panel), ax=axes, label="share of the final displacement")
 plt.show()
 
 print(f"of the stiffest tenth's displacement the first item wrote {share[0, 0]:.0%}")
@@ -70,10 +70,10 @@ for _ in range(3):
     items = mp.draw_items(
         mp.load_digits(), n_items=n_items, n_train_images=500, n_test_images=100, rng=rng
     )
-    items = mp.freeze_features(items, n_features=1024, rng=rng)
+    items = mp.scenarios.freeze_features(items, n_features=1024, rng=rng)
     items = replace(items, train_images=items.train_images * 8, test_images=items.test_images * 8)
     network = mp.init_network((1024, 256, 256, n_items), rng=rng)
-    steepness = mp.measure_default_steepness(n_items)
+    steepness = mp.experiments.measure_default_steepness(n_items)
     rule = mp.init_metaplasticity(network, "hybrid", steepness=steepness, rng=rng)
     for k in range(n_items):
         shown = mp.draw_presentation(items, k, epochs=5, rng=rng)
@@ -92,7 +92,7 @@ def test_without(decile):
             bias[:] = False  # biases have f = 1 but are not modulated: leave them
         lesioned.parameters[is_hit] = rule.initial_weights[is_hit]
         confusion = mp.measure_confusion(lesioned, items.test_images)
-        found.append([mp.measure_recall(confusion), mp.measure_false_alarms(confusion)])
+        found.append([mp.measure_recall(confusion), mp.metrics.measure_false_alarms(confusion)])
     return np.mean(found, axis=0)
 
 

@@ -77,7 +77,7 @@ with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "gratings.npz"
     np.savez(path, **arrays)
     dataset = mp.load_npz(path)
-settings = mp.init_settings(dataset, n_items=8)
+settings = mp.experiments.init_settings(dataset, n_items=8)
 print(
     f"{len(dataset.item_classes)} items; inputs times {settings.input_scale:.1f}; "
     f"{settings.n_train_images} and {settings.n_test_images} images an item"
@@ -129,14 +129,14 @@ plt.show()
 final = replace(settings, steepness=steepness, kappa=None, trials=6, seed=20)
 results = mp.run_experiment(dataset, final)
 figure, axes = plt.subplots(figsize=(7, 4))
-mp.plot_panel(axes, mp.show_serial_position(results).rows[0][0])
+mp.plots.plot_panel(axes, mp.show_serial_position(results).rows[0][0])
 axes.set_title("Serial positions of our own images")
 axes.legend()
 plt.show()
 
 curves = mp.measure_serial_position_curve(results.recall)
 gain = curves[2].mean(axis=1) - np.maximum(*curves[:2].mean(axis=2))
-low, high = mp.measure_bounds(gain)
+low, high = mp.metrics.measure_bounds(gain)
 print(f"kappa {results.kappa.mean():.1f}")
 print(
     f"hybrid's mean recall minus the better of the other two's: {gain.mean():+.2f}, "

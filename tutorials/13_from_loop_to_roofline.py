@@ -153,7 +153,7 @@ for name, function in updates.items():
 # be copied (8 bytes a number, one read and one written). Then place the computations in the
 # picture.
 
-peak = mp.measure_speed() / 1e9
+peak = mp.experiments.measure_speed() / 1e9
 copied = np.empty_like(weights)
 bandwidth = 8 * n / measure_seconds(np.copyto, copied, weights) / 1e9
 

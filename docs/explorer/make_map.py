@@ -37,9 +37,9 @@ EDGES = np.linspace(-3, 1, 33)  # log10 of displacement; what lies outside goes 
 class Draws(NamedTuple):
     """What all networks of a trial share."""
 
-    items: mp.Items
+    items: mp.scenarios.Items
     newborn: mp.Network
-    presentations: list[mp.Presentation]
+    presentations: list[mp.scenarios.Presentation]
     quantile: NDArray[Any]  # of every parameter's flexibility, in (0, 1]
     after_first: NDArray[Any]  # parameters after the first presentation, if none is rigid
     rms: float  # displacement after the first presentation
@@ -58,7 +58,7 @@ def draw_trial(settings: mp.Settings, trial: int) -> Draws:
         n_test_images=settings.n_test_images,
         rng=for_items,
     )
-    items = mp.freeze_features(items, n_features=settings.n_features, rng=for_features)
+    items = mp.scenarios.freeze_features(items, n_features=settings.n_features, rng=for_features)
     scale = np.float32(settings.input_scale)
     items = replace(
         items, train_images=items.train_images * scale, test_images=items.test_images * scale
@@ -85,7 +85,7 @@ def draw_trial(settings: mp.Settings, trial: int) -> Draws:
 def learn(
     network: mp.Network,
     rule: mp.Metaplasticity,
-    presentation: mp.Presentation,
+    presentation: mp.scenarios.Presentation,
     settings: mp.Settings,
 ) -> None:
     """Learn one presentation, in place."""

@@ -16,19 +16,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--first", type=int, default=10_000, help="first seed")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds")
-    parser.add_argument("--preset", choices=mp.PRESETS, default="quick")
+    parser.add_argument("--preset", choices=mp.paper.PRESETS, default="quick")
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    dataset = mp.load_dataset(options.dataset)
-    verdicts = {claim: Counter() for claim in mp.CLAIMS}
+    dataset = mp.scenarios.load_dataset(options.dataset)
+    verdicts = {claim: Counter() for claim in mp.paper.CLAIMS}
     controls = Counter()
     with mp.open_pool(options.jobs) as executor:
         for seed in range(options.first, options.first + options.seeds):
             started = time.perf_counter()
-            plan = mp.plan_runs(dataset, options.preset, seed=seed)
-            judged = mp.judge_run(
-                mp.run_experiments(dataset, plan, executor=executor), preset=options.preset
+            plan = mp.paper.plan_runs(dataset, options.preset, seed=seed)
+            judged = mp.paper.judge_run(
+                mp.experiments.run_experiments(dataset, plan, executor=executor),
+                preset=options.preset,
             )
             for claim in judged["claims"]:
                 verdicts[claim["id"]][claim["verdict"]] += 1

@@ -17,7 +17,7 @@ def make_world(sizes, density=1.0, n_images=512):
     rule = mp.init_metaplasticity(network, "hybrid", steepness=5_000.0, rng=rng)
     images = rng.random((n_images, sizes[0]), np.float32)
     images *= rng.random(images.shape) < density
-    presentation = mp.Presentation(
+    presentation = mp.scenarios.Presentation(
         images=images,
         labels=rng.integers(0, sizes[-1], n_images),
         order=rng.permutation(n_images)[None],
@@ -44,7 +44,7 @@ def test_plasticity(benchmark, backend):
     weights = birth + np.float32(1e-4)
     if backend == "numpy":
         benchmark(
-            lambda: mp.measure_synaptic_rate(
+            lambda: mp.rules.measure_synaptic_rate(
                 mp.measure_plasticity(flexibility, weights - birth, steepness=5_000.0),
                 learning_rate=0.01,
             )
@@ -52,7 +52,7 @@ def test_plasticity(benchmark, backend):
         return
     import numba
 
-    from metaplastic_np import _kernels
+    from metaplastic_np._fast import kernels as _kernels
 
     rule = birth, flexibility, np.float32(5_000), np.float32(0.01)
     sizes, order = np.array([1000, 1000]), np.arange(1000)

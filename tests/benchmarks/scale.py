@@ -19,8 +19,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import metaplastic_np as mp
-from metaplastic_np.contest import read_memory
-from metaplastic_np.rivals import count_operations
+from metaplastic_np.bench.contest import read_memory
+from metaplastic_np.bench.rivals import count_operations
 
 WIDTHS = (256, 512, 1024, 2048, 4096)
 BATCHES = (16, 32, 64, 128, 256, 512, 1024)
@@ -34,7 +34,7 @@ def time_epoch(width, batch):
     rng = np.random.default_rng(0)
     network = mp.init_network((INPUTS, width, width, 10), rng=rng)
     rule = mp.init_metaplasticity(network, "hybrid", steepness=5_000.0, rng=rng)
-    presentation = mp.Presentation(
+    presentation = mp.scenarios.Presentation(
         images=rng.random((IMAGES, INPUTS), np.float32),
         labels=rng.integers(0, 10, IMAGES),
         order=np.array([rng.permutation(IMAGES) for _ in range(EPOCHS)]),
@@ -81,8 +81,8 @@ def print_peak(width):
 
 def measure():
     """Everything that the figure shows."""
-    rate, copy = mp.measure_speed(), mp.measure_bandwidth()
-    found = {"machine": mp.describe_machine(), "rate": rate, "copy": copy, "panels": {}}
+    rate, copy = mp.experiments.measure_speed(), mp.experiments.measure_bandwidth()
+    found = {"machine": mp.experiments.describe_machine(), "rate": rate, "copy": copy, "panels": {}}
     panels = found["panels"]
     panels["width of two hidden layers (batch 256)"] = {
         "x": WIDTHS,
@@ -165,7 +165,7 @@ def main():
     options = parser.parse_args()
     found = measure()
     options.out.with_suffix(".json").write_text(json.dumps(found, indent=1), "utf-8")
-    mp.save_figure(draw(found), options.out)
+    mp.plots.save_figure(draw(found), options.out)
 
 
 if __name__ == "__main__":

@@ -122,8 +122,8 @@ def test_the_numbers_shown_are_those_of_the_map(page, site, low, high, kappa):
     curve = np.array(stored["recall"][-1])
     for name, measure in [
         ("mean", np.mean),
-        ("primacy", mp.measure_primacy),
-        ("recency", mp.measure_recency),
+        ("primacy", mp.metrics.measure_primacy),
+        ("recency", mp.metrics.measure_recency),
     ]:
         assert number(part(page, name).inner_text()) == pytest.approx(measure(curve), abs=0.00501)
         ends = [number(text) for text in part(page, f"{name}-range").inner_text().split(" to ")]

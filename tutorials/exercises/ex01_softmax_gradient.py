@@ -10,7 +10,7 @@
 import numpy as np
 
 import metaplastic_np as mp
-from metaplastic_np.exercises import check
+from metaplastic_np.exercises.checker import check
 
 # %% [markdown]
 # ## Predict first
@@ -73,7 +73,7 @@ print(check("ex01", softmax_gradient))
 print("p(label)     loss   gradient at the label")
 for probability in (1e-6, 1e-3, 0.1, 0.5, 0.9, 0.999):
     logits = np.log([[probability, 1 - probability]])
-    loss, _ = mp.softmax_cross_entropy_forward(logits, np.array([0]))
+    loss, _ = mp.nn.softmax_cross_entropy_forward(logits, np.array([0]))
     gradient = softmax_gradient(logits, np.array([0]))
     print(f"{probability:8g} {loss:8.3f} {gradient[0, 0]:10.6f}")
 

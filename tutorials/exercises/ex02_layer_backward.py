@@ -10,7 +10,7 @@
 import numpy as np
 
 import metaplastic_np as mp
-from metaplastic_np.exercises import check
+from metaplastic_np.exercises.checker import check
 
 # %% [markdown]
 # ## Predict first
@@ -75,7 +75,7 @@ biases = np.array([0.0, -0.1, 1.0, -100.0])
 
 def outputs(weights):
     """Forward pass."""
-    return mp.relu_forward(mp.dense_forward(inputs, weights, biases)[0])[0]
+    return mp.nn.relu_forward(mp.nn.dense_forward(inputs, weights, biases)[0])[0]
 
 
 _, d_weights, d_biases = layer_backward(outputs(weights), inputs, weights, biases)

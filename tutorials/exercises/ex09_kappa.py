@@ -10,7 +10,7 @@
 import numpy as np
 
 import metaplastic_np as mp
-from metaplastic_np.exercises import check
+from metaplastic_np.exercises.checker import check
 
 # %% [markdown]
 # ## Predict first
@@ -83,7 +83,7 @@ for name, network in (("bare", bare), ("framed", framed)):
     images = np.hstack([shown.images, frame])
     birth = [weights.copy() for weights in network.weights]
     rule = mp.init_metaplasticity(network, "conventional", steepness=500.0, rng=rng)
-    presentation = mp.Presentation(images=images, labels=shown.labels, order=shown.order)
+    presentation = mp.scenarios.Presentation(images=images, labels=shown.labels, order=shown.order)
     mp.learn_item(network, rule, presentation, settings=mp.LearningSettings(learning_rate=0.05))
     moves = [now - before for now, before in zip(network.weights, birth, strict=True)]
     everything = np.concatenate([move.ravel() for move in moves])

@@ -1,0 +1,1 @@
+"""The compiled body: the equations of learning once more, fast."""

@@ -1,0 +1,1 @@
+"""Checks of arguments, exceptions, files and BLAS threads: what every folder uses."""

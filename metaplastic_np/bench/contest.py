@@ -1,0 +1,232 @@
+"""What a worker process of :mod:`.bench` does: draw, learn, and look at the clock.
+
+Every process draws the same numbers from the same seed. Drawing is outside the clock where one
+presentation is timed, and inside where whole trials are.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._util import errors
+from ..experiments import Settings, draw_presentations, draw_trial, init_rules, run_trial
+from ..learning import LearningSettings
+from ..nn import init_network
+from ..rules import init_metaplasticity
+from ..scenarios import (
+    Dataset,
+    Presentation,
+    draw_items,
+    draw_presentation,
+    freeze_features,
+    load_digits,
+    load_mnist,
+)
+from .rivals import MODULES, PROGRAMS, Program
+
+PACKAGE = "metaplastic_np"
+SEED = 10_000
+STEEPNESS = 8_000.0
+PAPER_BATCH = 1024
+MEMORY_SIZES = (9216, 4096, 4096, 10)  # of the network whose memory is measured
+LARGEST = 2048  # of the matrices that measure a product rate
+
+_here: dict[str, Any] = {}
+
+
+def enter(program: str, threads: int) -> None:
+    """Load a program's library, with so many threads."""
+    from threadpoolctl import threadpool_limits
+
+    if program == "PyTorch":
+        import torch
+
+        torch.set_num_threads(threads)
+    elif program == PACKAGE:
+        import scipy.linalg.cython_blas  # noqa: F401  (the BLAS that kernels call)
+    _here["limits"] = threadpool_limits(threads, user_api="blas")
+
+
+def load_canvas() -> tuple[Dataset, str]:
+    """MNIST if it is on this machine, else the bundled digits, enlarged to its size."""
+    try:
+        return load_mnist(), "MNIST"
+    except errors.InputError:
+        digits = load_digits()
+
+    def enlarge(images: NDArray[Any]) -> NDArray[Any]:
+        return np.pad(images.repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (2, 2), (2, 2)))
+
+    return (
+        replace(
+            digits,
+            train_images=enlarge(digits.train_images),
+            test_images=enlarge(digits.test_images),
+        ),
+        "the bundled digits, enlarged",
+    )
+
+
+def _draw_world(
+    hidden: tuple[int, ...], batch: int, dtype: str
+) -> tuple[Any, Any, Presentation, LearningSettings]:
+    """A newborn hybrid network and one presentation: the same numbers in every process."""
+    rng = np.random.default_rng(SEED)
+    # The paper's batches need the paper's images; one epoch of them is enough to look at.
+    n_train_images, epochs = (500, 5) if batch < PAPER_BATCH else (2000, 1)
+    items = draw_items(
+        load_canvas()[0],
+        n_items=10,
+        n_train_images=n_train_images,
+        n_test_images=1,
+        rng=rng,
+        dtype=dtype,
+    )
+    items = replace(items, train_images=items.train_images * items.train_images.dtype.type(8))
+    presentation = draw_presentation(items, 0, epochs=epochs, rng=rng)
+    network = init_network((items.train_images.shape[-1], *hidden, 10), rng=rng, dtype=dtype)
+    rule = init_metaplasticity(network, "hybrid", steepness=STEEPNESS, rng=rng)
+    return network, rule, presentation, LearningSettings(learning_rate=0.0125, batch_size=batch)
+
+
+def learn_afresh(
+    program: str, hidden: tuple[int, ...], batch: int, dtype: str, images: int | None
+) -> NDArray[Any]:
+    """What becomes of the parameters in a presentation, or in one update of so many images."""
+    network, rule, shown, settings = _draw_world(hidden, batch, dtype)
+    if images is not None:
+        shown = Presentation(
+            images=shown.images[:images],
+            labels=shown.labels[:images],
+            order=np.arange(len(shown.images[:images]))[None],
+        )
+    run = PROGRAMS[program](network, rule, settings)
+    run.learn(shown)
+    return run.read() - rule.initial_weights
+
+
+def prepare(program: str, hidden: tuple[int, ...], batch: int) -> tuple[int, int, int]:
+    """Make ready to learn a presentation over and over.
+
+    Returns how many inputs there are, how many of them are ever on, and how many images are shown.
+    """
+    network, rule, shown, settings = _draw_world(hidden, batch, "float32")
+    run = PROGRAMS[program](network, rule, settings)
+    run.learn(shown)  # compiles, wakes threads
+    _here["learn"] = lambda: run.learn(shown)
+    return shown.images.shape[1], int(shown.images.any(axis=0).sum()), shown.order.size
+
+
+def time_learning() -> float:
+    """Seconds for the presentation that was made ready."""
+    started = time.perf_counter()
+    _here["learn"]()
+    return time.perf_counter() - started
+
+
+def time_product(program: str) -> float:
+    """Seconds for the library's own product of two large matrices."""
+    if "multiply" not in _here:
+        a = np.random.default_rng(0).random((LARGEST, LARGEST), np.float32)
+        _here["multiply"] = _make_product(program, a)
+    _here["multiply"]()  # threads that others' turns let fall asleep wake up
+    started = time.perf_counter()
+    _here["multiply"]()
+    return time.perf_counter() - started
+
+
+def _make_product(program: str, a: NDArray[np.float32]) -> Callable[[], Any]:
+    out = np.empty_like(a)
+    if program == "PyTorch":
+        import torch
+
+        left, into = torch.from_numpy(a), torch.from_numpy(out)
+        return lambda: torch.mm(left, left, out=into)
+    if program == "JAX":
+        import jax
+
+        multiply, there = jax.jit(lambda a: a @ a), jax.numpy.asarray(a)
+        return lambda: jax.block_until_ready(multiply(there))
+    if program == "NumPy":
+        return lambda: np.matmul(a, a, out=out)
+    from scipy.linalg.blas import sgemm
+
+    return lambda: sgemm(1.0, a.T, a.T, c=out.T, overwrite_c=1)
+
+
+def run_trials(program: str, settings: Settings, trials: list[int]) -> list[NDArray[Any]]:
+    """The answers' counts after each presentation: whole trials, by this package or another."""
+    dataset = load_digits()
+    if program == PACKAGE:
+        return [run_trial(dataset, settings, trial, "auto")[0]["confusion"] for trial in trials]
+    return [_run_rivals_trial(PROGRAMS[program], dataset, settings, trial) for trial in trials]
+
+
+def _run_rivals_trial(
+    start: Callable[..., Program], dataset: Dataset, settings: Settings, trial: int
+) -> NDArray[Any]:
+    draws = draw_trial(dataset, settings, trial)
+    rules = init_rules(draws, settings, STEEPNESS)
+    how = LearningSettings(learning_rate=settings.learning_rate, batch_size=settings.batch_size)
+    programs = [start(draws.newborn, rule, how) for rule in rules]
+    n_items, n_images, n_in = draws.items.test_images.shape
+    images = draws.items.test_images.reshape(-1, n_in)
+    asked = np.repeat(np.arange(n_items), n_images) * n_items
+
+    def count(program: Program) -> NDArray[Any]:
+        answers = np.bincount(asked + program.answer(images), minlength=n_items**2)
+        return answers.reshape(n_items, n_items)
+
+    confusion = [[count(program) for program in programs]]
+    for presentation in draw_presentations(draws, settings):
+        for program in programs:
+            program.learn(presentation)
+        confusion.append([count(program) for program in programs])
+    return np.array(confusion).swapaxes(0, 1)
+
+
+def learn_first(program: str) -> None:
+    """Learn one presentation of the digits preset: what a new process can be timed with."""
+    settings = Settings(seed=SEED, steepness=STEEPNESS)
+    draws = draw_trial(load_digits(), settings, 0)
+    rule = init_rules(draws, settings, STEEPNESS)[-1]
+    how = LearningSettings(learning_rate=settings.learning_rate, batch_size=settings.batch_size)
+    PROGRAMS[program](draws.newborn, rule, how).learn(next(draw_presentations(draws, settings)))
+
+
+def print_memory(program: str) -> None:
+    """Floats a synapse that learning takes at most, above libraries and images. Linux only."""
+    importlib.import_module(MODULES[program])
+    rng = np.random.default_rng(SEED)
+    items = draw_items(load_digits(), n_items=10, n_train_images=2000, n_test_images=1, rng=rng)
+    items = freeze_features(items, n_features=MEMORY_SIZES[0], rng=rng)
+    shown = draw_presentation(items, 0, epochs=1, rng=rng)
+    del items
+    if program == PACKAGE:  # kernels are libraries too
+        learn_first(program)
+    before = read_memory("VmRSS")
+    network = init_network(MEMORY_SIZES, rng=rng)
+    rule = init_metaplasticity(network, "hybrid", steepness=STEEPNESS, rng=rng)
+    synapses = network.parameters.size
+    how = LearningSettings(learning_rate=1e-4, batch_size=PAPER_BATCH)
+    run = PROGRAMS[program](network, rule, how)
+    del network, rule
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    run.learn(shown)
+    print((read_memory("VmHWM") - before) / 4 / synapses)
+
+
+def read_memory(name: str) -> int:
+    """Bytes, from the system's own accounts."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    return 0

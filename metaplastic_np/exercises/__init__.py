@@ -1,0 +1,3 @@
+"""Exercises for students, and a checker that answers with hints."""
+
+from .checker import EXERCISES, SMALL, Feedback, check

@@ -1,0 +1,246 @@
+"""Settings: all that a run's numbers depend on, beside the images.
+
+Each default says what the paper has, and where ours comes from; docs/settings.md tells how they
+were found.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from .._util import checks
+from ..learning import REFRESHES
+from ..rules import check_network
+from ..scenarios import NON_TARGETS, Dataset, Step, count_non_targets, draw_schedule, measure_digest
+
+__all__ = ["Settings", "init_settings", "measure_default_steepness"]
+
+# What was calibrated for images that are known by name, on seeds from 10,000 on; steepness by the
+# length of the list, as `--steepness balance` finds it. Docs/settings.md tells how.
+CALIBRATED: dict[str, dict[str, Any]] = {
+    "digits": {
+        "n_features": 1024,
+        "input_scale": 8.0,
+        "learning_rate": 0.009,
+        "steepness": {3: 16_000.0, 5: 12_700.0, 10: 10_900.0, 20: 6_800.0, 30: 5_700.0},
+    },
+    "mnist": {
+        "n_features": 0,
+        "input_scale": 8.0,
+        "learning_rate": 0.0125,
+        "steepness": {10: 8_000.0, 30: 4_800.0},
+    },
+}
+MOST_ITEMS = 10_000
+KAPPA = 7.5  # where nothing was calibrated
+# Rms length of an image as the head sees it: what a learning rate belongs to.
+LENGTH, LEARNING_RATE = 105.0, 0.0125
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that a run's numbers depend on, beside the dataset.
+
+    Parameters
+    ----------
+    n_items : int
+        N, items a trial. Paper: 10 and 30.
+    schedule : str or sequence of Step or int
+        What is presented when: a name in ``SCHEDULES``, or the steps, the same in every trial.
+    trials : int
+        Paper: 10 in the shipped settings.
+    seed : int
+        Seeds from 10,000 on are for calibration, smaller ones for judging.
+    networks : tuple of str
+        Paper: conventional, stable, hybrid.
+    n_train_images, n_test_images : int
+        Images an item. Paper: 2,000 and 1,000.
+    n_features : int
+        Width of the frozen random layer, 0 for none. Paper: AlexNet up to pool5, 9,216.
+    input_scale : float
+        Factor on the inputs. They are scaled up, and the rate down, so that biases, which are not
+        modulated, move little beside the weights. Calibrated on the digits, see docs/settings.md.
+    hidden : tuple of int
+        Units in the hidden layers of the head. Paper: 4096, 4096.
+    learning_rate : float
+        Paper: 1e-4, for its own features and counts. Calibrated like `input_scale`.
+    batch_size : int
+        Paper: 1024.
+    epochs : int
+        Epochs a presentation. Paper: 5.
+    steepness : float or None
+        s, in 1/weight. Default, if `kappa` is not given either: balanced for the bundled digits
+        and this many items, see :func:`measure_default_steepness`; 10,900 at 10 items. It does not
+        transfer between networks: elsewhere give `kappa`, or balance it.
+    kappa : float or None
+        Dimensionless steepness: each trial sets s = kappa / rms(w - w0), measured after the first
+        presentation of its conventional network.
+    non_target : {"permuted", "none", "true"}
+        Labels of the non-targets. Paper: permuted.
+    refresh : {"presentation", "update"}
+        When plasticity is computed. Paper: once a presentation.
+    modulate_biases : bool
+        Paper: biases are ordinary parameters.
+    dtype : {"float32", "float64"}
+        Paper: float32.
+    by_epoch : bool
+        Also test all items after every epoch. Changes nothing but the time a run takes.
+    by_flexibility : bool
+        Also measure which synapses moved, by tenths of flexibility. Changes nothing else.
+
+    Raises
+    ------
+    InputError
+        If a value cannot work, alone or with the others.
+
+    Examples
+    --------
+    >>> Settings(n_items=5, trials=2).networks
+    ('conventional', 'stable', 'hybrid')
+    """
+
+    n_items: int = 10
+    schedule: str | tuple[Step, ...] = "single-pass"
+    trials: int = 10
+    seed: int = 0
+    networks: tuple[str, ...] = ("conventional", "stable", "hybrid")
+    n_train_images: int = 500
+    n_test_images: int = 100
+    n_features: int = 1024
+    input_scale: float = 8.0
+    hidden: tuple[int, ...] = (256, 256)
+    learning_rate: float = 0.009
+    batch_size: int = 256
+    epochs: int = 5
+    steepness: float | None = None
+    kappa: float | None = None
+    non_target: str = "permuted"
+    refresh: str = "presentation"
+    modulate_biases: bool = False
+    dtype: str = "float32"
+    by_epoch: bool = False
+    by_flexibility: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot run before anything has started; keep plain Python values."""
+        dtype = checks.check_dtype("dtype", self.dtype)
+        plain: dict[str, Any] = {
+            "dtype": dtype.name,
+            "n_items": checks.check_count("n_items", self.n_items, minimum=3, maximum=MOST_ITEMS),
+            "networks": checks.check_networks("networks", self.networks, check_network),
+            "hidden": checks.check_widths("hidden", self.hidden),
+        }
+        for name in ("trials", "n_train_images", "n_test_images", "batch_size", "epochs"):
+            plain[name] = checks.check_count(name, getattr(self, name))
+        for name in ("seed", "n_features"):
+            plain[name] = checks.check_count(name, getattr(self, name), minimum=0)
+        if self.steepness is None and self.kappa is None:
+            plain["steepness"] = measure_default_steepness(plain["n_items"])
+        checks.check_not_both("steepness", self.steepness, "kappa", self.kappa)
+        for name in ("input_scale", "learning_rate", "steepness", "kappa"):
+            value = plain.get(name, getattr(self, name))
+            if value is not None:
+                checks.check_scalar(name, value, dtype=dtype)
+                plain[name] = float(value)
+        checks.check_choice("non_target", self.non_target, NON_TARGETS)
+        checks.check_choice("refresh", self.refresh, REFRESHES)
+        steps = draw_schedule(self.schedule, plain["n_items"], rng=np.random.default_rng(0))
+        if not isinstance(self.schedule, str):
+            plain["schedule"] = tuple(steps)
+        count_non_targets(plain["n_items"], plain["n_train_images"], non_target=self.non_target)
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+
+
+def measure_default_steepness(n_items: int, *, dataset: str = "digits") -> float:
+    """Steepness that balances lists of this length of images that are known by name.
+
+    Interpolated between calibrated lengths on logarithmic axes; shorter and longer lists take that
+    of the nearest. For other data, layers or rates use :func:`balance_steepness`, or kappa.
+
+    Parameters
+    ----------
+    n_items : int
+        At least 3.
+    dataset : {"digits", "mnist"}
+
+    Returns
+    -------
+    float
+        s, in 1/weight.
+
+    Examples
+    --------
+    >>> measure_default_steepness(10)
+    10900.0
+    """
+    n_items = checks.check_count("n_items", n_items, minimum=3)
+    table = CALIBRATED[checks.check_choice("dataset", dataset, CALIBRATED)]["steepness"]
+    lengths, found = (np.log(list(part)) for part in zip(*table.items(), strict=True))
+    return round(float(np.exp(np.interp(np.log(n_items), lengths, found))), 1)
+
+
+def init_settings(dataset: Dataset, *, n_items: int = 10) -> Settings:
+    """Settings to begin with for a dataset: calibrated for the digits and MNIST.
+
+    Other images go to the head as they are, without a frozen layer, scaled to the rms length that
+    MNIST has there; their kappa is a guess until :func:`balance_steepness` has found the steepness.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    n_items : int
+
+    Returns
+    -------
+    Settings
+
+    Examples
+    --------
+    >>> from metaplastic_np import load_digits
+    >>> init_settings(load_digits()) == Settings()
+    True
+    """
+    if is_calibrated(dataset):
+        found = {**CALIBRATED[dataset.name]}
+        found["steepness"] = measure_default_steepness(n_items, dataset=dataset.name)
+        return Settings(n_items=n_items, **found)
+    images = dataset.train_images.reshape(len(dataset.train_images), -1)
+    scale = 255 if images.dtype == np.uint8 else 1
+    squares = np.einsum("ij,ij->i", images, images, dtype=np.float64) / scale**2
+    length = np.sqrt((1 + dataset.paired) * squares.mean())
+    most = {
+        part: int(np.bincount(getattr(dataset, f"{part}_labels")).min())
+        for part in ("train", "test")
+    }
+    return Settings(
+        n_items=n_items,
+        n_features=0,
+        n_train_images=min(Settings.n_train_images, most["train"]),
+        n_test_images=min(Settings.n_test_images, most["test"]),
+        input_scale=LENGTH / length if length > 0 else 1.0,
+        learning_rate=LEARNING_RATE,
+        kappa=KAPPA,
+    )
+
+
+def is_calibrated(dataset: Dataset) -> bool:
+    """Whether the images are those that settings were found for."""
+    return dataset.name in CALIBRATED and dataset.paired
+
+
+def describe_run(dataset: Dataset, settings: Settings) -> dict[str, Any]:
+    """What two runs must share to be the same run, as JSON holds it."""
+    described = {
+        "kind": "experiment",
+        "schema": 1,
+        "dataset": dataset.name,
+        "dataset_sha256": measure_digest(dataset),
+        "networks": list(settings.networks),
+        "settings": asdict(settings),
+    }
+    return json.loads(json.dumps(described))  # tuples become lists, as they will when read back

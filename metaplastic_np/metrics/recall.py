@@ -1,0 +1,323 @@
+"""What was remembered: recall, false alarms, and when an item counts as memorized.
+
+Everything is read off one table of counts, the **confusion** ``confusion[..., item, answer]``: how
+many of an item's test images got which answer. Leading axes (network, trial, presentation) stay.
+
+* recall (hits) of item k: share of its test images answered k.
+* false alarms of item k: share of all other items' test images answered k.
+* memorized: hits too many for chance. With labels shuffled, the hits of item k are hypergeometric
+  (all test images, those answered k, those that belong to k); memorized means
+  P(X >= hits) < 0.05. A network that gives one answer to everything has memorized nothing, but the
+  test is lenient and depends on the number of test images: read it beside hits minus false alarms.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._util import checks
+from ..nn import Network, predict
+
+__all__ = [
+    "chance_recall",
+    "measure_capacity",
+    "measure_confusion",
+    "measure_false_alarms",
+    "measure_forgetting",
+    "measure_gross_memory",
+    "measure_memorized",
+    "measure_primacy",
+    "measure_recall",
+    "measure_recency",
+    "measure_serial_position_curve",
+]
+
+Float = NDArray[np.float64]
+
+MEMORIZED_LEVEL = 0.05
+CLEAR = 0.25  # hits minus false alarms of an item that is clearly remembered
+
+
+def chance_recall(n_items: int) -> float:
+    """Recall of a network that guesses: 1 / N.
+
+    Parameters
+    ----------
+    n_items : int
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> chance_recall(10)
+    0.1
+    """
+    return 1 / checks.check_count("n_items", n_items)
+
+
+def measure_confusion(network: Network, test_images: NDArray[Any]) -> NDArray[np.int64]:
+    """Test every item, and count the answers. Changes nothing.
+
+    Parameters
+    ----------
+    network : Network
+        With one output for each item.
+    test_images : array (n_items, n_test_images, n_inputs) of the network's dtype
+
+    Returns
+    -------
+    int array (n_items, n_items)
+        ``confusion[item, answer]``.
+
+    Raises
+    ------
+    InputError
+        If shapes or dtypes do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from metaplastic_np import init_network
+    >>> network = init_network((4, 3), rng=np.random.default_rng(0), dtype=np.float64)
+    >>> measure_confusion(network, np.ones((3, 5, 4))).sum(axis=1)
+    array([5, 5, 5])
+    """
+    n_items, dtype = network.layer_sizes[-1], network.parameters.dtype
+    test_images = checks.check_array(
+        "test_images", test_images, shape=(n_items, None, network.layer_sizes[0]), dtype=dtype
+    )
+    answers = predict(network, test_images.reshape(-1, network.layer_sizes[0]))
+    asked = np.repeat(np.arange(n_items), test_images.shape[1])
+    counts = np.bincount(asked * n_items + answers, minlength=n_items**2)
+    return counts.reshape(n_items, n_items)
+
+
+def measure_recall(confusion: ArrayLike) -> Float:
+    """Share of each item's test images that were answered as it.
+
+    Parameters
+    ----------
+    confusion : int array (..., n_items, n_items)
+
+    Returns
+    -------
+    float array (..., n_items), in [0, 1]
+
+    Raises
+    ------
+    InputError
+        If the counts are not whole, or items were not tested equally often.
+
+    Examples
+    --------
+    >>> measure_recall([[8, 2], [5, 5]])
+    array([0.8, 0.5])
+    """
+    counts = checks.check_confusion(confusion)
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    return hits / counts.sum(axis=-1)
+
+
+def measure_false_alarms(confusion: ArrayLike) -> Float:
+    """Share of all other items' test images that were answered as this item.
+
+    Parameters
+    ----------
+    confusion : int array (..., n_items, n_items)
+
+    Returns
+    -------
+    float array (..., n_items), in [0, 1]
+
+    Examples
+    --------
+    >>> measure_false_alarms([[8, 2], [5, 5]])
+    array([0.5, 0.2])
+    """
+    counts = checks.check_confusion(confusion)
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    answered = counts.sum(axis=-2)
+    belong_to_others = counts.sum(axis=-1) * (counts.shape[-1] - 1)
+    return (answered - hits) / belong_to_others
+
+
+def measure_memorized(confusion: ArrayLike, *, level: float = MEMORIZED_LEVEL) -> NDArray[np.bool_]:
+    """Which items have more hits than shuffled labels would give them.
+
+    The hypergeometric test of the module's introduction, exact, without shuffling.
+
+    Parameters
+    ----------
+    confusion : int array (..., n_items, n_items)
+    level : float
+        Memorized means P(X >= hits) < level.
+
+    Returns
+    -------
+    bool array (..., n_items)
+
+    Examples
+    --------
+    >>> measure_memorized([[10, 0], [9, 1]])  # 1 of 1 right is no proof, nor are 10 of 19
+    array([False, False])
+    >>> measure_memorized([[9, 1], [1, 9]])
+    array([ True,  True])
+    """
+    from scipy.stats import hypergeom  # takes longer to import than this package
+
+    counts = checks.check_confusion(confusion)
+    level = checks.check_probability("level", level)
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    answered = counts.sum(axis=-2)
+    belong = counts.sum(axis=-1)
+    total = belong.sum(axis=-1, keepdims=True)
+    return hypergeom.sf(hits - 1, total, answered, belong) < level
+
+
+def measure_capacity(confusion: ArrayLike) -> NDArray[np.int64]:
+    """How many items are memorized.
+
+    Parameters
+    ----------
+    confusion : int array (..., n_items, n_items)
+
+    Returns
+    -------
+    int array (...)
+
+    Examples
+    --------
+    >>> int(measure_capacity([[9, 1], [1, 9]]))
+    2
+    """
+    return measure_memorized(confusion).sum(axis=-1)
+
+
+def measure_serial_position_curve(recall: ArrayLike) -> Float:
+    """Recall of each item after the last presentation.
+
+    Parameters
+    ----------
+    recall : array (..., n_presentations + 1, n_items)
+        ``recall[..., t, k]``: item k after t presentations; row 0 is untrained.
+
+    Returns
+    -------
+    float array (..., n_items)
+
+    Examples
+    --------
+    >>> measure_serial_position_curve([[0.5, 0.5], [1.0, 0.0], [0.2, 0.9]])
+    array([0.2, 0.9])
+    """
+    return checks.check_recall("recall", recall, ndim=2)[..., -1, :]
+
+
+def measure_primacy(curve: ArrayLike) -> Float:
+    """Recall of the first item minus the mean of the middle 40 % of positions.
+
+    Parameters
+    ----------
+    curve : array (..., n_items)
+        A serial position curve.
+
+    Returns
+    -------
+    float array (...), in [-1, 1]
+
+    Examples
+    --------
+    >>> round(float(measure_primacy([0.9, 0.5, 0.3, 0.3, 0.7])), 2)
+    0.53
+    """
+    curve = checks.check_recall("curve", curve)
+    return curve[..., 0] - _middle(curve)
+
+
+def measure_recency(curve: ArrayLike) -> Float:
+    """Recall of the last item minus the mean of the middle 40 % of positions.
+
+    Parameters
+    ----------
+    curve : array (..., n_items)
+        A serial position curve.
+
+    Returns
+    -------
+    float array (...), in [-1, 1]
+
+    Examples
+    --------
+    >>> round(float(measure_recency([0.9, 0.5, 0.3, 0.3, 0.7])), 2)
+    0.33
+    """
+    curve = checks.check_recall("curve", curve)
+    return curve[..., -1] - _middle(curve)
+
+
+def _middle(curve: Float) -> Float:
+    """Mean over the positions whose center lies in the middle 40 %: 4 to 7 of 10."""
+    n_items = checks.check_count("items of the curve", curve.shape[-1], minimum=3)
+    centers = np.arange(n_items) + 0.5
+    # In tenths of an item, so that 0.3 * 10 is not 3.0000000000000004.
+    inside = (3 * n_items <= 10 * centers) & (10 * centers <= 7 * n_items)
+    return curve[..., inside].mean(axis=-1)
+
+
+def measure_forgetting(recall: ArrayLike) -> Float:
+    """Best recall of each item so far, minus its present one.
+
+    Parameters
+    ----------
+    recall : array (..., n_presentations + 1, n_items)
+
+    Returns
+    -------
+    float array of the same shape, in [0, 1]
+
+    Examples
+    --------
+    >>> measure_forgetting([[0.5, 0.5], [1.0, 0.0], [0.2, 0.9]])
+    array([[0. , 0. ],
+           [0. , 0.5],
+           [0.8, 0. ]])
+    """
+    recall = checks.check_recall("recall", recall, ndim=2)
+    return np.maximum.accumulate(recall, axis=-2) - recall
+
+
+def measure_gross_memory(recall: ArrayLike, sequence: ArrayLike) -> Float:
+    """Sum of recall over the items presented so far.
+
+    Parameters
+    ----------
+    recall : array (..., n_presentations + 1, n_items)
+    sequence : int array (n_presentations,)
+        Which item each presentation showed.
+
+    Returns
+    -------
+    float array (..., n_presentations + 1), in items
+
+    Raises
+    ------
+    InputError
+        If the sequence is not as long as the recall, or names an item that is not there.
+
+    Examples
+    --------
+    >>> measure_gross_memory([[0.5, 0.5], [1.0, 0.0], [0.2, 0.9]], [0, 1])
+    array([0. , 1. , 1.1])
+    """
+    recall = checks.check_recall("recall", recall, ndim=2)
+    n_rows, n_items = recall.shape[-2:]
+    sequence = checks.check_labels("sequence", sequence, n_rows=n_rows - 1, n_classes=n_items)
+    presented = np.zeros((n_rows, n_items), dtype=bool)
+    for presentation, item in enumerate(sequence):
+        presented[presentation + 1 :, item] = True
+    return np.where(presented, recall, 0).sum(axis=-1)

@@ -1,0 +1,183 @@
+"""Images to make items of: one small type, and the handwritten digits that come with the package.
+
+An experiment takes a :class:`Dataset`, whoever made it: the bundled digits, a file that
+:mod:`metaplastic_np.scenarios.sources` reads, or your own arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from hashlib import sha256
+from importlib.resources import as_file, files
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._util import checks, errors
+from .._util.storage import read_arrays
+
+__all__ = ["Dataset", "load_digits", "measure_digest"]
+
+TRAIN_SHARE = 0.7
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Training and test images by class, and what an item is.
+
+    Parameters
+    ----------
+    name : str
+    train_images, test_images : array (n, ...)
+        Real, finite numbers, of one canvas; (n, rows, columns) if `paired`. uint8 pixels are
+        0..255 and are shown as [0, 1]; all others are shown as they are.
+    train_labels, test_labels : int array (n,)
+        Classes 0, 1, 2, ... without a gap.
+    paired : bool
+        True: an item is a pair i < j of different classes, their images side by side (the paper's
+        two-digit numbers). False: an item is a class.
+    reload : tuple of a function and a tuple, optional
+        A function of a module and its arguments, which load the same dataset again. Then a worker
+        process is sent these instead of all the images, loads once, and refuses images that
+        differ.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, a pixel is not finite, a label is not a whole number or a class has
+        no images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> images, labels = np.random.default_rng(0).random((6, 8)), np.array([0, 1, 2, 0, 1, 2])
+    >>> own = Dataset(name="own", train_images=images, train_labels=labels,
+    ...               test_images=images, test_labels=labels)
+    >>> own.item_classes
+    ((0,), (1,), (2,))
+    """
+
+    name: str
+    train_images: NDArray[Any]
+    train_labels: NDArray[Any]
+    test_images: NDArray[Any]
+    test_labels: NDArray[Any]
+    paired: bool = False
+    reload: tuple[Callable[..., Dataset], tuple[Any, ...]] | None = None
+
+    def __post_init__(self) -> None:
+        """Check every array once, here, so that nothing later has to."""
+        fixed = {}
+        for part in ("train", "test"):
+            images = checks.check_images(f"{part}_images", getattr(self, f"{part}_images"))
+            labels = checks.check_labels(
+                f"{part}_labels",
+                getattr(self, f"{part}_labels"),
+                n_rows=len(images),
+                n_classes=np.iinfo(np.intp).max,
+            )
+            fixed[f"{part}_images"], fixed[f"{part}_labels"] = images, labels
+        checks.check_same_shape(
+            "test_images", fixed["test_images"], "train_images", fixed["train_images"]
+        )
+        if self.paired:
+            checks.check_canvas("train_images", fixed["train_images"])
+        checks.check_classes(fixed["train_labels"], fixed["test_labels"])
+        for name, array in fixed.items():
+            object.__setattr__(self, name, checks.freeze(array))
+
+    @property
+    def item_classes(self) -> tuple[tuple[int, ...], ...]:
+        """The classes that each item of this dataset shows, left to right."""
+        classes = range(int(self.train_labels.max()) + 1)
+        return tuple(combinations(classes, 2 if self.paired else 1))
+
+    @cached_property
+    def _digest(self) -> str:
+        """See :func:`measure_digest`; once for each dataset, since MNIST has 55 MB."""
+        digest = sha256(str(self.paired).encode())
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle how to load the images again, if that is known, else the images."""
+        if self.reload is None:
+            return super().__reduce_ex__(protocol)
+        return _load_again, (*self.reload, measure_digest(self))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make unpickled arrays read-only again."""
+        self.__dict__.update(state)
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            array.flags.writeable = False
+
+
+@lru_cache(maxsize=2)
+def _load_again(load: Callable[..., Dataset], arguments: tuple[Any, ...], digest: str) -> Dataset:
+    """In a worker: the dataset of that digest, read once for all of its trials."""
+    dataset = load(*arguments)
+    if measure_digest(dataset) != digest:
+        errors.raise_changed_dataset(dataset.name)
+    return dataset
+
+
+def load_digits() -> Dataset:
+    """Load 1,797 handwritten 8x8 digits of the UCI repository, to be shown in pairs.
+
+    Pixels are scaled to [0, 1]. In each class the first 70 % are for training and the rest for
+    testing; the file is ordered by writer, so most test digits are by hands never trained on. No
+    digit is in both. Source: Alpaydin and Kaynak (1998), doi:10.24432/C50P49, CC BY 4.0.
+
+    Returns
+    -------
+    Dataset
+        45 items, the pairs 0-1, 0-2, ..., 8-9.
+
+    Examples
+    --------
+    >>> digits = load_digits()
+    >>> digits.train_images.shape, digits.test_images.shape, len(digits.item_classes)
+    ((1258, 8, 8), (539, 8, 8), 45)
+    """
+    with as_file(files("metaplastic_np") / "data" / "digits.npz") as path:
+        arrays, _ = read_arrays(path)
+    images = arrays["images"].astype(np.float32) / 16
+    labels = arrays["labels"].astype(np.intp)
+    is_train = np.zeros(len(labels), dtype=bool)
+    for digit in range(10):
+        rows = np.flatnonzero(labels == digit)
+        is_train[rows[: round(TRAIN_SHARE * len(rows))]] = True
+    return Dataset(
+        name="digits",
+        train_images=images[is_train],
+        train_labels=labels[is_train],
+        test_images=images[~is_train],
+        test_labels=labels[~is_train],
+        paired=True,
+        reload=(load_digits, ()),
+    )
+
+
+def measure_digest(dataset: Dataset) -> str:
+    """SHA-256 of a dataset's arrays: tells whether two runs saw the same images.
+
+    Parameters
+    ----------
+    dataset : Dataset
+
+    Returns
+    -------
+    str of 64 hexadecimal digits
+
+    Examples
+    --------
+    >>> measure_digest(load_digits())[:8]
+    'dad3cb2e'
+    """
+    return dataset._digest
