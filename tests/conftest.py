@@ -16,7 +16,7 @@ settings.register_profile(
     max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-# For tests/mutants.py: a few examples, the same every time, and no search for the smallest.
+# For tests/audit/mutants.py: a few examples, the same every time, and no search for the smallest.
 settings.register_profile(
     "laws",
     settings.get_profile("default"),

@@ -1,7 +1,7 @@
 """Hostile files and command lines, many of them: no crash, no hang, no memory, no unpickling.
 
-Run: python tests/fuzz.py [--inputs 100000] [--seed 0] [--json FILE] [--keep FOLDER]. Inputs are
-mutated from seeds, which are made below; one that reaches a line of the readers that none has
+Run: python tests/audit/fuzz.py [--inputs 100000] [--seed 0] [--json FILE] [--keep FOLDER]. Inputs
+are mutated from seeds, which are made below; one that reaches a line of the readers that none has
 reached becomes a seed, too. A failure is anything but what the package documents: another
 exception, a refusal of several lines, 5 seconds of CPU (and no more: it is interrupted), 60 MB at
 once, an object unpickled. Failing inputs are kept; the one that is tried is the file "input".
@@ -493,7 +493,7 @@ def main() -> None:
     print(f"{seconds:.0f} s")
     if given.json:
         content = {
-            "command": f"python tests/fuzz.py --inputs {given.inputs}",
+            "command": f"python tests/audit/fuzz.py --inputs {given.inputs}",
             "minutes": round(seconds / 60, 1),
             "targets": found,
         }

@@ -1,8 +1,8 @@
 """Break the code on purpose, one line at a time, and see a test fail by name.
 
-Run: python tests/broken.py [WORD] [--json FILE]. Every row of BREAKS is applied to a copy of the
-tree, and the named test files are run there; a break that no test notices makes this program fail.
-With a WORD only the rows with it are run.
+Run: python tests/audit/broken.py [WORD] [--json FILE]. Every row of BREAKS is applied to a copy of
+the tree, and the named test files are run there; a break that no test notices makes this program
+fail. With a WORD only the rows with it are run.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MOST_SECONDS = 900  # a break that makes its tests hang is not noticed by name
 
 # (file, what stands there, what is put there, the tests to run, the law that must fail)
@@ -38,7 +38,7 @@ BREAKS = [
     ("flexibility", "(1 + np.sqrt", "(2 + np.sqrt", "learning", "papers_distribution"),
     (
         "flexibility",
-        "1.0 - _checks.check_rng(rng).random(shape)",
+        "1.0 - checks.check_rng(rng).random(shape)",
         "rng.random(shape) * 0.5",
         "learning",
         "papers_distribution",
@@ -92,7 +92,7 @@ BREAKS = [
         "numpy",
     ),
     ("learning", "if not np.isfinite(gradient).all():", "if False:", "learning", "not_finite"),
-    ("_checks", "array = array.copy()\n", "array = array.view()\n", "learning", "own_copy"),
+    ("checks", "array = array.copy()\n", "array = array.view()\n", "learning", "own_copy"),
     (
         "metaplasticity",
         "            bias[:] = 1\n",
@@ -101,7 +101,7 @@ BREAKS = [
         "biases_are_ordinary",
     ),
     (
-        "_checks",
+        "checks",
         "np.ascontiguousarray(found).reshape",
         "found.ravel(order='K').reshape",
         "learning",
@@ -170,7 +170,7 @@ BREAKS = [
     ),
     ("workers", ".limit(limits=1)", ".limit(limits=2)", "experiments", "one_blas_thread"),
     ("trials", "(plasticity == 1).all()", "True", "experiments", "rigid_network_does_not_share"),
-    ("experiments", "if difference < 0 else", "if difference > 0 else", "experiments", "balance"),
+    ("run", "if difference < 0 else", "if difference > 0 else", "experiments", "balance"),
     ("storage", "partial.unlink()", "pass", "storage", "litter"),
     ("storage", "size > MOST_BYTES", "size < 0", "sources", "promises_too_much"),
     (
@@ -193,7 +193,7 @@ BREAKS = [
         "storage",
         "pieces",
     ),
-    ("experiments", "_errors.check_shapes(", "len(", "experiments", "do_not_fit"),
+    ("run", "errors.check_shapes(", "len(", "experiments", "do_not_fit"),
     ("schedules", "BALANCED = (4, 20)", "BALANCED = (5, 20)", "schedules", "too_short"),
     ("schedules", "cell[::-1]] = place[::-1]", "cell] = place", "schedules", "first_mean_and_last"),
     (
@@ -232,7 +232,7 @@ BREAKS = [
     ),
     ("workers", "        gate.wait()\n", "", "experiments", "all_begin_or_none"),
     ("commands", '== content["crc32"]', "> 0", "reproduce", "a_resume_keeps"),
-    ("cli", "' '.join(message.split())", "message", "cli", "whatever_is_typed"),
+    ("parser", "' '.join(message.split())", "message", "cli", "whatever_is_typed"),
     ("storage", "except Exception:", "except ValueError:", "sources", "damaged_npz"),
     ("items", "canvas /= 255", "canvas /= 256", "sources", "uint8_pixels"),
     ("items", "images.dtype == np.uint8", "True", "items", "unpaired_items"),
@@ -258,7 +258,7 @@ BREAKS = [
     ("sources", "                return\n", "                pass\n", "sources", "fetched"),
     # long trials, dark inputs, many runs
     ("trials", "if number < progress.done:", "if False:", "experiments", "stopped_within"),
-    ("experiments", "missing.sort(key=lambda job: -job[0])", "pass", "experiments", "longest"),
+    ("run", "missing.sort(key=lambda job: -job[0])", "pass", "experiments", "longest"),
     ("settings", "input_scale=LENGTH / length", "input_scale=LENGTH", "experiments", "begin_with"),
     (
         "workers",
@@ -292,7 +292,7 @@ BREAKS = [
         "independent_of_first",
     ),
     (
-        "_checks",
+        "checks",
         "number if after is None else after, number)",
         "number if after is None else after, 10**6)",
         "schedules",
@@ -343,7 +343,7 @@ BREAKS = [
     ("verdicts", "holds = all(", "holds = any(", "statistics", "every_margin_must_hold"),
     (
         "verdicts",
-        "_errors.check_paired([run.header for run in runs])",
+        "errors.check_paired([run.header for run in runs])",
         "pass",
         "claims",
         "another_seed_or_dataset",
@@ -423,7 +423,7 @@ BREAKS = [
     ),
     ("figures", "(SECOND if series.is_second else {})", "{}", "figures", "hollow"),
     ("figures", '{"metadata": {"Date": None}}', "{}", "figures", "same_bytes"),
-    ("exercises", "if not _is_same(before, after):", "if False:", "exercises", "bad_behavior"),
+    ("checker", "if not _is_same(before, after):", "if False:", "exercises", "bad_behavior"),
     ("questions", "if not differs.any():", "if True:", "exercises", "typical_mistake"),
     ("claims", "REMEMBERED = 0.5", "REMEMBERED = 0.6", "claims", "more_than_half"),
     ("claims", "REMEMBERED = 0.5", "REMEMBERED = 0.4", "claims", "more_than_half"),
@@ -432,9 +432,9 @@ BREAKS = [
     ("bench", "if not difference < error:", "if False:", "bench", "refused"),
     ("questions", "is_close(wrong).all()", "False", "exercises", "hint_of_its_own"),
     ("questions", "if counts.pop(label):", "if counts.pop(label) < 0:", "exercises", "mistake"),
-    ("exercises", "if result is None:", "if result is NotImplemented:", "exercises", "behavior"),
+    ("checker", "if result is None:", "if result is NotImplemented:", "exercises", "behavior"),
     (
-        "exercises",
+        "checker",
         " and current_thread() is main_thread()",
         " and False",
         "exercises",
@@ -506,8 +506,8 @@ BREAKS = [
     ),
     (
         "flexibility",
-        "1.0 - _checks.check_rng(rng).random(shape)",
-        "1.0 - _checks.check_rng(rng).random(shape) ** 1.01",
+        "1.0 - checks.check_rng(rng).random(shape)",
+        "1.0 - checks.check_rng(rng).random(shape) ** 1.01",
         "same_bits",
         "shifted",
     ),
@@ -524,6 +524,12 @@ BREAKS = [
 ]
 
 
+def find(folder, name):
+    """The one Python file of this name below a folder."""
+    (path,) = folder.rglob(f"{name}.py")
+    return path
+
+
 def try_break(file, old, new, tests, law):
     """Apply one break to a copy of the tree; return the tests that fail there."""
     with tempfile.TemporaryDirectory() as folder:
@@ -538,13 +544,13 @@ def try_break(file, old, new, tests, law):
         )
         shutil.copytree(ROOT / "tutorials", tree / "tutorials")
         shutil.copy(ROOT / "pyproject.toml", tree)
-        path = tree / "metaplastic_np" / f"{file}.py"
+        path = find(tree / "metaplastic_np", file)
         text = path.read_text(encoding="utf-8")
         if old not in text:
             return [f"nothing to break: {old!r} is not in {file}.py"]
         path.write_text(text.replace(old, new), encoding="utf-8")
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", law]
-        command += [f"tests/test_{name}.py" for name in tests.split()]
+        command += [find(tree / "tests", f"test_{name}") for name in tests.split()]
         try:
             found = subprocess.run(
                 command, cwd=tree, capture_output=True, text=True, check=False, timeout=MOST_SECONDS
@@ -575,7 +581,7 @@ def main():
     unnoticed = sum(not each["noticed_by"] for each in found)
     print(f"{unnoticed} of {len(found)} breaks went unnoticed")
     if given.json:
-        kept = {"command": "python tests/broken.py", "breaks": found}
+        kept = {"command": "python tests/audit/broken.py", "breaks": found}
         given.json.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
     return int(unnoticed > 0)
 

@@ -22,7 +22,7 @@ import metaplastic_np as mp
 from metaplastic_np.exercises import checker as exercises
 from metaplastic_np.exercises.checker import EXERCISES, check
 
-FOLDER = Path(__file__).parents[1] / "tutorials" / "exercises"
+FOLDER = Path(__file__).parents[2] / "tutorials" / "exercises"
 SCRIPTS = {path.name[:4]: path for path in sorted(FOLDER.glob("ex*.py"))}
 CALL = re.compile(r'^print\(check\("(ex\d\d)", (\w+)\)\)$', re.M)
 

@@ -1,4 +1,4 @@
-"""Every lesson keeps its form. That all of them run is checked by `python tests/lessons.py`."""
+"""Every lesson keeps its form. `python tests/course/lessons.py` runs them all."""
 
 import ast
 import re
@@ -10,7 +10,7 @@ import pytest
 
 import metaplastic_np as mp
 
-LESSONS = sorted((Path(__file__).parents[1] / "tutorials").glob("[0-9]*.py"))
+LESSONS = sorted((Path(__file__).parents[2] / "tutorials").glob("[0-9]*.py"))
 
 
 @pytest.fixture(params=LESSONS, ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""A few hundred hostile inputs, and a fuzzer that bites. `python tests/fuzz.py` tries many."""
+"""A few hundred hostile inputs, and a fuzzer that bites; `tests/audit/fuzz.py` tries many."""
 
 import gc
 import signal

@@ -10,7 +10,7 @@ import pytest
 
 import metaplastic_np as mp
 
-FOLDER = Path(__file__).parents[1] / "docs" / "explorer"
+FOLDER = Path(__file__).parents[2] / "docs" / "explorer"
 # Recall is a share of 100 test images. In float32 another BLAS, or the other backend, rounds sums
 # differently; along a list of 200 updates the rounding grows until images near a boundary get
 # another answer. Between our two backends that is 0.014 a recall of this trial in the mean, and at

@@ -2,9 +2,9 @@
 
 ::
 
-    python tests/lessons.py                     # all of them, and a table
-    python tests/lessons.py --without-numba     # as in a browser
-    python tests/lessons.py --write             # and put the run time into each lesson's head
+    python tests/course/lessons.py                    # all of them, and a table
+    python tests/course/lessons.py --without-numba    # as in a browser
+    python tests/course/lessons.py --write            # and put the run time into lessons' heads
 
 A lesson that fails or warns makes it fail. Times are printed, not judged: machines differ.
 """
@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-TUTORIALS = Path(__file__).parents[1] / "tutorials"
+TUTORIALS = Path(__file__).parents[2] / "tutorials"
 RUN = (
     "import runpy, sys; sys.modules.update({name: None for name in sys.argv[2:]}); "
     "runpy.run_path(sys.argv[1], run_name='__main__')"

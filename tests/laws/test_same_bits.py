@@ -8,7 +8,7 @@ since their tails take a logarithm: of those, three digits are digested.
 What comes after the draws is learned, with sums in an order that BLAS and processors choose; it has
 the same bits on one machine, which other tests hold, and across backends the tolerances below.
 
-Where a shift is meant: python tests/test_same_bits.py --write
+Where a shift is meant: python tests/laws/test_same_bits.py --write
 """
 
 import json

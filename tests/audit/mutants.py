@@ -1,8 +1,8 @@
 """Do the tests bite? Mutants of the core, one changed operator or number each, against its laws.
 
-Run: python tests/mutants.py [MODULE ...] [--sample N] [--jobs N] [--json FILE]. Cosmic-ray makes
-the mutants; of each module a sample drawn with a fixed seed, or all if they are fewer. Each is put
-into a copy of the tree, where the module's law tests run with the JIT off, in under five seconds:
+Run: python tests/audit/mutants.py [MODULE ...] [--sample N] [--jobs N] [--json FILE]. Cosmic-ray
+makes the mutants; of each module a sample drawn with a fixed seed, or all if they are fewer. Each
+is put into a copy of the tree, where the module's law tests run with the JIT off, in under five seconds:
 
 * killed: an assertion failed;
 * crashed: no assertion failed, but a test, or Python, ended otherwise than well;
@@ -34,7 +34,7 @@ from queue import SimpleQueue
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SAMPLE, LOWEST_SCORE, SEED = 100, 0.9, 0
 HOW = ["-q", "--hypothesis-profile", "laws", "-p", "no:cacheprovider", "-p", "mutants"]
 OUTCOMES = ("killed", "crashed", "timeout", "survived")
@@ -70,6 +70,12 @@ NOT_PYTHON = {
         "_find_give_way",
     },
 }  # fmt: skip
+
+
+def find(folder: Path, name: str) -> Path:
+    """The one Python file of this name below a folder."""
+    (path,) = folder.rglob(f"{name}.py")
+    return path
 
 
 # --- as a plugin of pytest: what was the end of a mutant -----------------------------
@@ -129,7 +135,7 @@ def draw_mutants(module: str, sample: int) -> tuple[list[dict], int]:
     from cosmic_ray.mutating import mutate_code
     from cosmic_ray.plugins import get_operator, operator_names
 
-    source = (ROOT / "metaplastic_np" / f"{module}.py").read_text("utf-8")
+    source = find(ROOT / "metaplastic_np", module).read_text("utf-8")
     tree, original = get_ast(source), _program(source)
     operators = [get_operator(name) for name in operator_names()]
     changes = []
@@ -156,8 +162,8 @@ def draw_mutants(module: str, sample: int) -> tuple[list[dict], int]:
 
 
 def read_explained() -> dict[tuple[str, str, str], str]:
-    """The rows of CONTRIBUTING.md about survivors: module, line, what becomes of it; and why."""
-    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8").replace("\\|", "|")
+    """The rows of survivors.md: module, line, what becomes of it; and why."""
+    text = (ROOT / "tests" / "audit" / "survivors.md").read_text("utf-8").replace("\\|", "|")
     row = r"^\| (\w+) \| (.*?) \| (?:`` (.*?) `` → |a decorator left out: )`` (.*?) `` \|$"
     return {
         (module, before, after): why
@@ -186,14 +192,14 @@ class Copies:
     def test(self, module: str, source: str | None, most: float) -> str:
         """Run a module's laws on another source for it, or on the one that is there."""
         copy = self.free.get()
-        path = copy / "metaplastic_np" / f"{module}.py"
+        path = find(copy / "metaplastic_np", module)
         original = path.read_text("utf-8")
         files, words = LAWS[module]
         command = [sys.executable, "-m", "pytest", *HOW, "-k", words]
-        command += [f"tests/test_{name}.py" for name in files]
+        command += [str(find(copy / "tests", f"test_{name}")) for name in files]
         outcome = copy / "outcome"
         outcome.write_text("survived")
-        places = os.pathsep.join([str(copy), str(copy / "tests")])
+        places = os.pathsep.join([str(copy), str(copy / "tests" / "audit")])
         environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": places}
         environment |= {"MUTANT_OUTCOME": str(outcome), "OPENBLAS_NUM_THREADS": "1"}
         try:
@@ -258,7 +264,7 @@ def write_json(path: Path, found: dict, sample: int) -> None:
     modules = json.loads(path.read_text("utf-8"))["modules"] if path.exists() else []
     kept = {each["module"]: each for each in [*modules, found]}
     content = {
-        "command": f"python tests/mutants.py --sample {sample}",
+        "command": f"python tests/audit/mutants.py --sample {sample}",
         "machine": describe_machine(),
         "modules": [kept[module] for module in LAWS if module in kept],
     }

@@ -1,7 +1,7 @@
 """What users install: the built package in a bare environment, and the lowest versions.
 
-Run: python tests/supply.py [wheel | lowest] [--json FILE]. Each works in new environments in a
-temporary folder:
+Run: python tests/audit/supply.py [wheel | lowest] [--json FILE]. Each works in new environments in
+a temporary folder:
 
 * wheel: an sdist, and from it a wheel; the wheel alone is installed, and used in an empty folder;
 * lowest: the suite with the lowest version of every dependency that pyproject.toml allows. With
@@ -20,7 +20,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 USE = """
 import metaplastic_np as mp
 assert "site-packages" in mp.__file__, mp.__file__

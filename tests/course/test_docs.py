@@ -9,7 +9,7 @@ import pytest
 
 import metaplastic_np as mp
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 RESULTS = {path.stem: json.loads(path.read_text("utf-8")) for path in DOCS.glob("results/*.json")}
 RUNS = {name: found for name, found in RESULTS.items() if "claims" in found}

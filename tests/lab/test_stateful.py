@@ -1,6 +1,6 @@
 """Any order of presenting, measuring, saving, loading, rewinding and changing how: the laws hold.
 
-For longer: METAPLASTIC_NP_TEST_EXAMPLES=1000 python -m pytest tests/test_stateful.py
+For longer: METAPLASTIC_NP_TEST_EXAMPLES=1000 python -m pytest tests/lab/test_stateful.py
 """
 
 import os
