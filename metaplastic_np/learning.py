@@ -12,7 +12,6 @@ That refresh is itself a boundary signal; ``refresh="update"`` does without it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,10 +20,8 @@ from numpy.typing import NDArray
 
 from . import _checks, _errors
 from .items import Presentation
-from .metaplasticity import Metaplasticity, measure_displacement
+from .metaplasticity import Metaplasticity, synaptic_rate_into
 from .network import Network, loss_and_gradient, sgd_step_inplace, split_parameters
-from .plasticity import measure_plasticity, measure_synaptic_rate
-from .workers import call_together, one_blas_thread
 
 __all__ = [
     "LearningSettings",
@@ -32,7 +29,6 @@ __all__ = [
 ]
 
 REFRESHES = ("presentation", "update")
-DENSE = 0.5  # share of images; an input that is on in fewer is cheaper as a list than in BLAS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,17 +129,19 @@ def learn_item(
     settings = replace(settings, batch_size=min(settings.batch_size, len(images)))
 
     start = _start_numba if backend == "numba" else _start_numpy
-    learn, gradient = start(network, metaplasticity, settings, images, labels)
+    learn = start(network, metaplasticity, settings, images, labels)
     n_batches = -(-len(images) // settings.batch_size)
     epochs = presentation.order
     pieces = [epochs] if after_epoch is None else [epochs[i : i + 1] for i in range(len(epochs))]
     losses = np.empty(len(epochs) * n_batches)
     done = 0
     for epoch, order in enumerate(pieces):
-        planned = done + len(order) * n_batches
-        done += learn(order, losses[done:planned])
-        if done < planned:
-            layer = _first_bad_layer(network, gradient)
+        batches = _cut(order, settings.batch_size)
+        made = learn(batches, losses[done : done + len(batches)])
+        done += made
+        if made < len(batches):
+            rows = batches[made]
+            layer = _first_bad_layer(network, images[rows], labels[rows])
             _errors.raise_non_finite_gradient(layer, done, presentation.number)
         if not _checks.is_finite(parameters):
             _errors.raise_diverged("the weights", presentation.number)
@@ -154,9 +152,15 @@ def learn_item(
     return losses
 
 
-# The two bodies: each is told once what is shown, and gives back what learns some epochs of it,
-# fills in their losses and returns how many updates it made; and the gradient of the last one.
-_Body = tuple[Callable[[NDArray[np.intp], NDArray[np.float64]], int], NDArray[Any]]
+def _cut(order: NDArray[np.intp], batch_size: int) -> list[NDArray[np.intp]]:
+    """Which images each update of some epochs sees."""
+    starts = range(0, order.shape[1], batch_size)
+    return [epoch[start : start + batch_size] for epoch in order for start in starts]
+
+
+# The two bodies: each is told once what is shown, and gives back what learns some batches of it,
+# fills in their losses and returns how many updates it made, all if no gradient was refused.
+_Body = Callable[[list[NDArray[np.intp]], NDArray[np.float64]], int]
 
 
 def _start_numpy(
@@ -167,33 +171,24 @@ def _start_numpy(
     labels: NDArray[np.intp],
 ) -> _Body:
     """The readable body: for each batch a gradient, and a step of its own for each synapse."""
-    rate, gradient = np.empty_like(network.parameters), np.empty_like(network.parameters)
+    rate = np.empty_like(network.parameters)
 
     def refresh() -> None:
-        plasticity = measure_plasticity(
-            metaplasticity.flexibility,
-            measure_displacement(network, metaplasticity),
-            steepness=metaplasticity.steepness,
-        )
-        rate[:] = measure_synaptic_rate(plasticity, learning_rate=settings.learning_rate)
+        synaptic_rate_into(rate, network, metaplasticity, learning_rate=settings.learning_rate)
 
     @np.errstate(over="ignore", invalid="ignore")  # what is not finite is refused, in words
-    def learn(order: NDArray[np.intp], losses: NDArray[np.float64]) -> int:
-        update = 0
-        for epoch in order:
-            for start in range(0, len(epoch), settings.batch_size):
-                rows = epoch[start : start + settings.batch_size]
-                losses[update], gradient[:] = loss_and_gradient(network, images[rows], labels[rows])
-                if not np.isfinite(gradient).all():
-                    return update
-                if settings.refresh == "update":
-                    refresh()
-                sgd_step_inplace(network, gradient, learning_rate=rate)
-                update += 1
-        return update
+    def learn(batches: list[NDArray[np.intp]], losses: NDArray[np.float64]) -> int:
+        for update, rows in enumerate(batches):
+            losses[update], gradient = loss_and_gradient(network, images[rows], labels[rows])
+            if not np.isfinite(gradient).all():
+                return update
+            if settings.refresh == "update":
+                refresh()
+            sgd_step_inplace(network, gradient, learning_rate=rate)
+        return len(batches)
 
     refresh()
-    return learn, gradient
+    return learn
 
 
 def _start_numba(
@@ -203,70 +198,35 @@ def _start_numba(
     images: NDArray[Any],
     labels: NDArray[np.intp],
 ) -> _Body:
-    """The fast body: the same in one compiled call, without the GIL."""
-    from . import _kernels, _products, _work  # Numba takes a second to import
+    """The fast body: the same equations, see :mod:`metaplastic_np._fast`."""
+    from . import _fast  # Numba takes a second to import
 
-    parameters = network.parameters
-    dtype, sizes = parameters.dtype, np.array(network.layer_sizes, dtype=np.intp)
-    rate, gradient = np.empty_like(parameters), np.empty_like(parameters)
-    rule = (
-        metaplasticity.initial_weights,
-        metaplasticity.flexibility,
-        _checks.check_scalar("steepness", metaplasticity.steepness, dtype=dtype),
-        _checks.check_scalar("learning_rate", settings.learning_rate, dtype=dtype),
-    )
-    inputs = _products.sort_inputs(
-        _read_only(images), _read_only(labels), settings.batch_size, DENSE
-    )
-    threads = _work.count_threads(sizes, settings.batch_size, len(images))
-    limit = one_blas_thread if threads > 1 else nullcontext
-    with limit():
-        shape, works = _work.init_work(dtype, sizes, inputs, settings.batch_size, threads)
-    refresh = _kernels.NOW if settings.refresh == "presentation" else _kernels.EVERY_UPDATE
+    rate = np.empty_like(network.parameters)
+    learner = _fast.FastLearner(network, images, labels, batch_size=settings.batch_size)
 
-    def learn(order: NDArray[np.intp], losses: NDArray[np.float64]) -> int:
-        nonlocal refresh
-        now = refresh
-        if refresh == _kernels.NOW:  # once, however many calls there are
-            refresh = _kernels.LATER
-        integers, epochs = parameters.view(f"i{dtype.itemsize}"), _read_only(order)
+    def refresh() -> None:
+        synaptic_rate_into(rate, network, metaplasticity, learning_rate=settings.learning_rate)
 
-        @np.errstate(all="ignore")  # interpreted, a kernel would warn where compiled it does not
-        def work_on(work: _work.Work) -> int:
-            done = _kernels.learn_epochs(
-                parameters,
-                integers,
-                rate,
-                gradient,
-                rule,
-                now,
-                shape,
-                inputs,
-                epochs,
-                settings.batch_size,
-                work,
-                losses,
-            )
-            return int(done)
+    def learn(batches: list[NDArray[np.intp]], losses: NDArray[np.float64]) -> int:
+        if settings.refresh == "presentation":
+            return learner.learn(rate, batches, losses)
+        for update, rows in enumerate(batches):
+            refresh()
+            if not learner.learn(rate, [rows], losses[update:]):
+                return update
+        return len(batches)
 
-        with limit():
-            return call_together(work_on, works)
-
-    return learn, gradient
+    refresh()
+    return learn
 
 
-def _first_bad_layer(network: Network, gradient: NDArray[Any]) -> int:
-    """The first layer whose gradient is not finite."""
+@np.errstate(over="ignore", invalid="ignore")
+def _first_bad_layer(network: Network, images: NDArray[Any], labels: NDArray[np.intp]) -> int:
+    """The first layer whose gradient is not finite; no weight has moved since it was refused."""
+    _, gradient = loss_and_gradient(network, images, labels)
     d_weights, d_biases = split_parameters(gradient, network.layer_sizes)
     bad = [
         not (np.isfinite(dw).all() and np.isfinite(db).all())
         for dw, db in zip(d_weights, d_biases, strict=True)
     ]
     return bad.index(True)
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """A view that cannot be written: to Numba a type of its own, so every caller shares one."""
-    view = array.view()
-    view.flags.writeable = False
-    return view

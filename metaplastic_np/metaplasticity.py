@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from . import _checks, _errors
 from .flexibility import draw_flexibility
 from .network import Network, split_parameters
+from .plasticity import measure_plasticity, measure_synaptic_rate
 from .storage import read_arrays, write_arrays
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "measure_displacement",
     "save_metaplasticity",
 ]
+
+PIECE = 65_536  # synapses whose rate is made at once
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -155,9 +158,28 @@ def measure_displacement(network: Network, metaplasticity: Metaplasticity) -> ND
         shape=network.parameters.shape,
         dtype=network.parameters.dtype,
     )
+    return _subtract(network.parameters, birth)
+
+
+def _subtract(parameters: NDArray[Any], birth: NDArray[Any]) -> NDArray[Any]:
+    """Return w - w0, or the largest float where it would overflow."""
     largest = np.finfo(birth.dtype).max
     with np.errstate(over="ignore"):
-        return np.clip(network.parameters - birth, -largest, largest)
+        return np.clip(parameters - birth, -largest, largest)
+
+
+def synaptic_rate_into(
+    rate: NDArray[Any], network: Network, metaplasticity: Metaplasticity, *, learning_rate: float
+) -> None:
+    """Rate = learning_rate * plasticity; piece by piece, since arrays of all synapses are large."""
+    for start in range(0, rate.size, PIECE):
+        here = slice(start, start + PIECE)
+        plasticity = measure_plasticity(
+            metaplasticity.flexibility[here],
+            _subtract(network.parameters[here], metaplasticity.initial_weights[here]),
+            steepness=metaplasticity.steepness,
+        )
+        rate[here] = measure_synaptic_rate(plasticity, learning_rate=learning_rate)
 
 
 def save_metaplasticity(path: Path | str, metaplasticity: Metaplasticity) -> None:
