@@ -31,7 +31,7 @@ and another one, for what is made of it::
     cli                    the command line
 """
 
-from . import bench, exercises, experiments, metrics, nn, paper, plots, rules, scenarios
+from . import bench, exercises, experiments, metrics, nn, paper, plots, rehearsal, rules, scenarios
 from ._util.errors import DivergenceError, InputError, OutputError, WorkerError
 from .experiments import (
     Results,
@@ -42,7 +42,7 @@ from .experiments import (
     run_experiment,
     save_results,
 )
-from .learning import LearningSettings, learn_item
+from .learning import Learner, LearningSettings, learn_item
 from .metrics import (
     chance_recall,
     measure_confusion,
@@ -86,6 +86,7 @@ __all__ = [
     "Dataset",
     "DivergenceError",
     "InputError",
+    "Learner",
     "LearningSettings",
     "Metaplasticity",
     "Network",
@@ -126,6 +127,7 @@ __all__ = [
     "paper",
     "plots",
     "predict",
+    "rehearsal",
     "rules",
     "run_experiment",
     "save_network",

@@ -1,37 +1,40 @@
-r"""Learning with metaplastic synapses: the one place where weights move.
+r"""Learning: the one place where weights move.
 
-The network of :mod:`metaplastic_np.nn.network` learns by :math:`w \leftarrow w - \eta g`. Here each
-synapse has a rate of its own, the **synaptic rate**: :math:`w \leftarrow w - (\eta p) g`. With
-flexibility 1 it is the ordinary network again, bit for bit.
+A presentation shows images in batches. For each batch the network has a gradient, and the rule of
+its synapses says how far each synapse follows it:
 
-The plasticity p is computed once per **presentation**, before its first epoch, as in the paper.
-That refresh is itself a boundary signal; ``refresh="update"`` does without it.
+.. math:: w \leftarrow w - \text{rate} \cdot g
+
+In plain gradient descent the rate is the learning rate :math:`\eta` everywhere. In the paper's rule
+it is the **synaptic rate** :math:`\eta p`, computed once per **presentation**, before its first
+epoch. That refresh is itself a boundary signal; ``refresh="update"`` does without it. A **learner**
+joins the rule with a rehearsal, which shows images of the past along with each batch.
+
+:func:`_learn_batches` is the loop. With Numba the same updates run faster
+(:mod:`metaplastic_np._fast`), where a rule needs no more than a rate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._util import checks, errors
-from ._util.blas import one_blas_thread
-from .experiments.workers import call_together
-from .nn import Network, loss_and_gradient, sgd_step_inplace, split_parameters
-from .rules import Metaplasticity, measure_displacement, measure_plasticity, measure_synaptic_rate
+from .nn import Network, loss_and_gradient, split_parameters
+from .rehearsal import Memory, Rehearsal
+from .rules import Coefficients, HasRule, Synapses
 from .scenarios import Presentation
 
-__all__ = [
-    "LearningSettings",
-    "learn_item",
-]
+__all__ = ["Learner", "LearningSettings", "learn_item"]
 
 REFRESHES = ("presentation", "update")
-DENSE = 0.5  # share of images; an input that is on in fewer is cheaper as a list than in BLAS
+Array = NDArray[Any]
+Batches = list[NDArray[np.intp]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +46,10 @@ class LearningSettings:
     learning_rate : float
         eta > 0. The default suits the bundled digits.
     batch_size : int
-        Images an update; the last, smaller batch of an epoch counts too.
+        Images per update; the last, smaller batch of an epoch counts too.
     refresh : {"presentation", "update"}
-        When plasticity is computed: once, before the first epoch (the paper), or at every update.
+        When a rule's coefficients are computed: once, before the first epoch (the paper), or before
+        every update, without being told where a presentation begins or ends.
 
     Examples
     --------
@@ -64,26 +68,116 @@ class LearningSettings:
         checks.check_choice("refresh", self.refresh, REFRESHES)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Learner:
+    """How a network learns: a rule for its synapses, and what else is shown. Default: neither.
+
+    Parameters
+    ----------
+    synapses : Synapses, Metaplasticity, or what has a `rule` and a `hidden` state like them
+        Default: plain gradient descent.
+    rehearsal : Rehearsal, optional
+    memory : dict of str to array
+        What the rehearsal keeps.
+    rng : numpy.random.Generator, optional
+        For rules and rehearsals that draw. It is theirs alone, so that their draws never change
+        which images are shown when.
+
+    Examples
+    --------
+    >>> Learner().synapses.rule.name
+    'descent'
+    """
+
+    synapses: HasRule = field(default_factory=Synapses)
+    rehearsal: Rehearsal | None = None
+    memory: Memory = field(default_factory=dict)
+    rng: np.random.Generator | None = None
+
+
+class _Session(NamedTuple):
+    """Everything that the updates of one presentation share."""
+
+    network: Network
+    learner: Learner
+    images: Array
+    labels: NDArray[np.intp]
+    settings: LearningSettings
+    coefficients: Coefficients  # as the presentation began
+
+
+def _learn_batches(here: _Session, batches: Batches, losses: NDArray[np.float64]) -> int:
+    """THE loop: for each batch a gradient, and for each synapse a step of its own.
+
+    Returns how many updates were made: fewer than asked if a gradient was not finite. That update
+    moved nothing.
+    """
+    network, learner, images, labels, settings, (rate, hold, anchor) = here
+    w, rehearsal = network.parameters, learner.rehearsal
+    rule, hidden = learner.synapses.rule, learner.synapses.hidden
+    for update, batch in enumerate(batches):
+        losses[update], g = loss_and_gradient(network, images[batch], labels[batch])
+        if rehearsal is not None:
+            _add_rehearsed(g, network, learner, rehearsal)
+        if not np.isfinite(g).all():
+            return update
+        if settings.refresh == "update":
+            rate, hold, anchor = _measure_coefficients(network, learner, settings)
+        before = w if rule.track is None else w.copy()
+        if rule.step_inplace is not None:
+            rule.step_inplace(w, g, hidden, learning_rate=settings.learning_rate, rng=learner.rng)
+        else:
+            w -= rate * g
+            if hold is not None:
+                w -= hold * (w - anchor)
+        if rule.track is not None:
+            rule.track(hidden, g, before, w)
+        if rehearsal is not None:
+            rehearsal.store(learner.memory, network, images[batch], labels[batch], learner.rng)
+    return len(batches)
+
+
+def _add_rehearsed(g: Array, network: Network, learner: Learner, rehearsal: Rehearsal) -> None:
+    """Add the gradient of what is shown again, each term with its weight."""
+    for term in rehearsal.terms(learner.memory, network, learner.rng):
+        _, again = loss_and_gradient(network, term.images, term.labels)
+        weight = term.weight if rehearsal.weigh is None else rehearsal.weigh(g, again)
+        g += g.dtype.type(weight) * again
+
+
+def _measure_coefficients(
+    network: Network, learner: Learner, settings: LearningSettings
+) -> Coefficients:
+    """Ask the rule how far each synapse follows its gradient now."""
+    rule, hidden = learner.synapses.rule, learner.synapses.hidden
+    return rule.coefficients(network.parameters, hidden, learning_rate=settings.learning_rate)
+
+
 def learn_item(
     network: Network,
-    metaplasticity: Metaplasticity,
+    learner: Learner | HasRule,
     presentation: Presentation,
     *,
     settings: LearningSettings,
     backend: str = "auto",
     after_epoch: Callable[[int], None] | None = None,
 ) -> NDArray[np.float64]:
-    """Learn one presentation; moves the network's parameters, in place, and nothing else.
+    """Learn one presentation; moves the network's parameters, in place.
+
+    What the learner keeps, its rule's hidden state and its memory, changes along with them. The
+    paper's rule keeps nothing that changes.
 
     Parameters
     ----------
     network : Network
-    metaplasticity : Metaplasticity
-        As :func:`init_metaplasticity` made it when the network was born.
+    learner : Learner, or the synapses alone
+        For instance a :class:`Metaplasticity`, as :func:`init_metaplasticity` made it when the
+        network was born, or ``Learner()`` for plain gradient descent.
     presentation : Presentation
     settings : LearningSettings
     backend : {"auto", "numba", "numpy"}
-        Same equations; "auto" takes Numba where it can be imported.
+        Same equations; "auto" takes Numba where it can be imported. A rule that needs more than a
+        rate, and a rehearsal, learn in NumPy either way.
     after_epoch : callable, optional
         Called with 0, 1, ... after each epoch, for instance to measure. It does not change what is
         learned: plasticity stays that of the presentation's start.
@@ -115,157 +209,95 @@ def learn_item(
     >>> bool(losses[-1] < losses[0])
     True
     """
-    parameters = network.parameters
-    dtype = parameters.dtype
-    for name in ("initial_weights", "flexibility"):
-        array = getattr(metaplasticity, name)
-        checks.check_array(name, array, shape=parameters.shape, dtype=dtype)
-    images = checks.check_array(
-        "images", presentation.images, shape=(None, network.layer_sizes[0]), dtype=dtype
-    )
-    checks.check_finite("images", images)
-    checks.check_finite("parameters", parameters)
-    labels = checks.check_labels(
-        "labels", presentation.labels, n_rows=len(images), n_classes=network.layer_sizes[-1]
-    )
+    if not isinstance(learner, Learner):
+        learner = Learner(synapses=learner)
     backend = checks.check_backend(backend)
-    settings = replace(settings, batch_size=min(settings.batch_size, len(images)))
+    images, labels = _check(network, presentation, settings)
+    coefficients = _measure_coefficients(network, learner, settings)
+    here = _Session(network, learner, images, labels, settings, coefficients)
+    is_fast = backend == "numba" and _needs_only_a_rate(here)
+    learn = _open_fast(here) if is_fast else partial(_learn_batches, here)
 
-    start = _start_numba if backend == "numba" else _start_numpy
-    learn, gradient = start(network, metaplasticity, settings, images, labels)
-    n_batches = -(-len(images) // settings.batch_size)
-    epochs = presentation.order
+    epochs, losses, done = presentation.order, [], 0
     pieces = [epochs] if after_epoch is None else [epochs[i : i + 1] for i in range(len(epochs))]
-    losses = np.empty(len(epochs) * n_batches)
-    done = 0
     for epoch, order in enumerate(pieces):
-        planned = done + len(order) * n_batches
-        done += learn(order, losses[done:planned])
-        if done < planned:
-            layer = _first_bad_layer(network, gradient)
-            errors.raise_non_finite_gradient(layer, done, presentation.number)
-        if not checks.is_finite(parameters):
+        batches = _cut(order, settings.batch_size)
+        losses.append(np.empty(len(batches)))
+        with np.errstate(over="ignore", invalid="ignore"):  # refused below, in words
+            made = learn(batches, losses[-1])
+            done += made
+            if made < len(batches):
+                layer = _first_bad_layer(here, batches[made])
+                errors.raise_non_finite_gradient(layer, done, presentation.number)
+        if not checks.is_finite(network.parameters):
             errors.raise_diverged("the weights", presentation.number)
-        if not checks.is_finite(losses[:done]):
+        if not checks.is_finite(losses[-1]):
             errors.raise_diverged("the losses", presentation.number)
         if after_epoch is not None:
             after_epoch(epoch)
-    return losses
+    consolidate = learner.synapses.rule.consolidate
+    if consolidate is not None and settings.refresh == "presentation":
+        consolidate(network, learner.synapses.hidden, presentation, learner.rng)
+    return np.concatenate(losses)
 
 
-# The two bodies: each is told once what is shown, and gives back what learns some epochs of it,
-# fills in their losses and returns how many updates it made; and the gradient of the last one.
-_Body = tuple[Callable[[NDArray[np.intp], NDArray[np.float64]], int], NDArray[Any]]
-
-
-def _start_numpy(
-    network: Network,
-    metaplasticity: Metaplasticity,
-    settings: LearningSettings,
-    images: NDArray[Any],
-    labels: NDArray[np.intp],
-) -> _Body:
-    """The readable body: for each batch a gradient, and a step of its own for each synapse."""
-    rate, gradient = np.empty_like(network.parameters), np.empty_like(network.parameters)
-
-    def refresh() -> None:
-        plasticity = measure_plasticity(
-            metaplasticity.flexibility,
-            measure_displacement(network, metaplasticity),
-            steepness=metaplasticity.steepness,
-        )
-        rate[:] = measure_synaptic_rate(plasticity, learning_rate=settings.learning_rate)
-
-    @np.errstate(over="ignore", invalid="ignore")  # what is not finite is refused, in words
-    def learn(order: NDArray[np.intp], losses: NDArray[np.float64]) -> int:
-        update = 0
-        for epoch in order:
-            for start in range(0, len(epoch), settings.batch_size):
-                rows = epoch[start : start + settings.batch_size]
-                losses[update], gradient[:] = loss_and_gradient(network, images[rows], labels[rows])
-                if not np.isfinite(gradient).all():
-                    return update
-                if settings.refresh == "update":
-                    refresh()
-                sgd_step_inplace(network, gradient, learning_rate=rate)
-                update += 1
-        return update
-
-    refresh()
-    return learn, gradient
-
-
-def _start_numba(
-    network: Network,
-    metaplasticity: Metaplasticity,
-    settings: LearningSettings,
-    images: NDArray[Any],
-    labels: NDArray[np.intp],
-) -> _Body:
-    """The fast body: the same in one compiled call, without the GIL."""
-    from ._fast import kernels, products, work  # Numba takes a second to import
-
-    parameters = network.parameters
-    dtype, sizes = parameters.dtype, np.array(network.layer_sizes, dtype=np.intp)
-    rate, gradient = np.empty_like(parameters), np.empty_like(parameters)
-    rule = (
-        metaplasticity.initial_weights,
-        metaplasticity.flexibility,
-        checks.check_scalar("steepness", metaplasticity.steepness, dtype=dtype),
-        checks.check_scalar("learning_rate", settings.learning_rate, dtype=dtype),
+def _check(
+    network: Network, presentation: Presentation, settings: LearningSettings
+) -> tuple[Array, NDArray[np.intp]]:
+    """Refuse what does not fit before anything moves; return images and labels."""
+    dtype, sizes = network.parameters.dtype, network.layer_sizes
+    images = checks.check_array("images", presentation.images, shape=(None, sizes[0]), dtype=dtype)
+    checks.check_finite("images", images)
+    checks.check_finite("parameters", network.parameters)
+    checks.check_scalar("learning_rate", settings.learning_rate, dtype=dtype)
+    labels = checks.check_labels(
+        "labels", presentation.labels, n_rows=len(images), n_classes=sizes[-1]
     )
-    inputs = products.sort_inputs(
-        _read_only(images), _read_only(labels), settings.batch_size, DENSE
-    )
-    threads = work.count_threads(sizes, settings.batch_size, len(images))
-    limit = one_blas_thread if threads > 1 else nullcontext
-    with limit():
-        shape, works = work.init_work(dtype, sizes, inputs, settings.batch_size, threads)
-    refresh = kernels.NOW if settings.refresh == "presentation" else kernels.EVERY_UPDATE
-
-    def learn(order: NDArray[np.intp], losses: NDArray[np.float64]) -> int:
-        nonlocal refresh
-        now = refresh
-        if refresh == kernels.NOW:  # once, however many calls there are
-            refresh = kernels.LATER
-        integers, epochs = parameters.view(f"i{dtype.itemsize}"), _read_only(order)
-
-        @np.errstate(all="ignore")  # interpreted, a kernel would warn where compiled it does not
-        def work_on(work: work.Work) -> int:
-            done = kernels.learn_epochs(
-                parameters,
-                integers,
-                rate,
-                gradient,
-                rule,
-                now,
-                shape,
-                inputs,
-                epochs,
-                settings.batch_size,
-                work,
-                losses,
-            )
-            return int(done)
-
-        with limit():
-            return call_together(work_on, works)
-
-    return learn, gradient
+    return images, labels
 
 
-def _first_bad_layer(network: Network, gradient: NDArray[Any]) -> int:
-    """The first layer whose gradient is not finite."""
-    d_weights, d_biases = split_parameters(gradient, network.layer_sizes)
+def _cut(order: NDArray[np.intp], batch_size: int) -> Batches:
+    """Which images each update of some epochs sees."""
+    starts = range(0, order.shape[1], batch_size)
+    return [epoch[start : start + batch_size] for epoch in order for start in starts]
+
+
+def _needs_only_a_rate(here: _Session) -> bool:
+    """Whether the learner is a synaptic rate and nothing else, which the fast body can do."""
+    rule = here.learner.synapses.rule
+    more = rule.step_inplace, rule.track, here.learner.rehearsal, here.coefficients.hold
+    return all(asked_for is None for asked_for in more)
+
+
+def _open_fast(here: _Session) -> Callable[[Batches, NDArray[np.float64]], int]:
+    """The same as :func:`_learn_batches`, by the fast body."""
+    from . import _fast  # Numba takes a second to import
+
+    batch_size = min(here.settings.batch_size, len(here.images))
+    fast = _fast.FastLearner(here.network, here.images, here.labels, batch_size=batch_size)
+
+    def learn(batches: Batches, losses: NDArray[np.float64]) -> int:
+        if here.settings.refresh == "presentation":
+            return fast.learn(here.coefficients.rate, batches, losses)
+        for update, batch in enumerate(batches):
+            if not checks.is_finite(here.network.parameters):
+                return update  # whose gradient is not finite either
+            rate = _measure_coefficients(here.network, here.learner, here.settings).rate
+            if not fast.learn(rate, [batch], losses[update:]):
+                return update
+        return len(batches)
+
+    return learn
+
+
+def _first_bad_layer(here: _Session, batch: NDArray[np.intp]) -> int:
+    """The first layer whose gradient is not finite; no weight has moved since it was refused."""
+    _, gradient = loss_and_gradient(here.network, here.images[batch], here.labels[batch])
+    if here.learner.rehearsal is not None:
+        _add_rehearsed(gradient, here.network, here.learner, here.learner.rehearsal)
+    d_weights, d_biases = split_parameters(gradient, here.network.layer_sizes)
     bad = [
         not (np.isfinite(dw).all() and np.isfinite(db).all())
         for dw, db in zip(d_weights, d_biases, strict=True)
     ]
     return bad.index(True)
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """A view that cannot be written: to Numba a type of its own, so every caller shares one."""
-    view = array.view()
-    view.flags.writeable = False
-    return view

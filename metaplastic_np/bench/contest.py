@@ -50,8 +50,6 @@ def enter(program: str, threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
-    elif program == PACKAGE:
-        import scipy.linalg.cython_blas  # noqa: F401  (the BLAS that kernels call)
     _here["limits"] = threadpool_limits(threads, user_api="blas")
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from .._util import checks
 from ..learning import REFRESHES
-from ..rules import check_network
+from ..rules import check_rule
 from ..scenarios import NON_TARGETS, Dataset, Step, count_non_targets, draw_schedule, measure_digest
 
 __all__ = ["Settings", "init_settings", "measure_default_steepness"]
@@ -131,7 +131,7 @@ class Settings:
         plain: dict[str, Any] = {
             "dtype": dtype.name,
             "n_items": checks.check_count("n_items", self.n_items, minimum=3, maximum=MOST_ITEMS),
-            "networks": checks.check_networks("networks", self.networks, check_network),
+            "networks": checks.check_networks("networks", self.networks, check_rule),
             "hidden": checks.check_widths("hidden", self.hidden),
         }
         for name in ("trials", "n_train_images", "n_test_images", "batch_size", "epochs"):

@@ -81,14 +81,14 @@ def draw_flexibility(
     """
     dtype = checks.check_dtype("dtype", dtype)
     uniform = np.asarray(1.0 - checks.check_rng(rng).random(shape))  # (0, 1]
-    level = check_network(network)
+    level = check_flexibility(network)
     drawn = NETWORKS[network](uniform) if level is None else np.full_like(uniform, level)
     flexibility = np.asarray(drawn, dtype=dtype)
     flexibility.flags.writeable = False
     return flexibility
 
 
-def check_network(network: str) -> float | None:
+def check_flexibility(network: str) -> float | None:
     """Refuse an unknown network; return F of "homogeneous:F", None for the others."""
     if isinstance(network, str) and network in NETWORKS:
         return None

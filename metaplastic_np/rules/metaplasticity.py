@@ -1,7 +1,9 @@
-"""What the paper adds to a network: where every synapse was born, and how flexible it is.
+r"""What the paper adds to a network: where every synapse was born, and how flexible it is.
 
-One object beside an ordinary :class:`~metaplastic_np.nn.network.Network`, with one number for every
-parameter. :mod:`metaplastic_np.learning` puts it between the network's gradient and its step.
+One object accompanies an ordinary :class:`~metaplastic_np.nn.network.Network`, with one number for
+every parameter. Its rule scales the network's gradient by the plasticity before each step:
+
+.. math:: w \leftarrow w - (\eta\,p)\,\frac{\partial L}{\partial w}
 """
 
 from __future__ import annotations
@@ -17,14 +19,67 @@ from .._util import checks, errors
 from .._util.storage import read_arrays, write_arrays
 from ..nn import Network, split_parameters
 from .flexibility import draw_flexibility
+from .plasticity import measure_plasticity, measure_synaptic_rate
+from .rule import Coefficients, Hidden, SynapticRule
 
 __all__ = [
     "Metaplasticity",
     "init_metaplasticity",
+    "learn_by_plasticity",
     "load_metaplasticity",
     "measure_displacement",
     "save_metaplasticity",
 ]
+
+PIECE = 65_536  # synapses whose rate is computed at once: no temporary array of all synapses
+
+
+def learn_by_plasticity(
+    parameters: NDArray[Any], hidden: Hidden, *, learning_rate: float
+) -> Coefficients:
+    """The paper's rule: the rate of each synapse is learning_rate * plasticity.
+
+    Parameters
+    ----------
+    parameters : array (n_parameters,)
+    hidden : dict
+        `initial_weights` and `flexibility`, arrays like the parameters, and `steepness`.
+    learning_rate : float
+
+    Returns
+    -------
+    Coefficients
+        With a rate, and without a pull.
+
+    Raises
+    ------
+    InputError
+        If an array does not belong to these parameters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> born, now = np.zeros(3), np.array([0.0, 0.0, 1.0])
+    >>> hidden = {"initial_weights": born, "flexibility": np.array([0.0, 0.5, 0.5]),
+    ...           "steepness": np.array(1.0)}
+    >>> learn_by_plasticity(now, hidden, learning_rate=0.1).rate.round(3)
+    array([0.   , 0.1  , 0.042])
+    """
+    for name in ("initial_weights", "flexibility"):
+        checks.check_array(name, hidden[name], shape=parameters.shape, dtype=parameters.dtype)
+    rate = np.empty_like(parameters)
+    for start in range(0, rate.size, PIECE):
+        here = slice(start, start + PIECE)
+        plasticity = measure_plasticity(
+            hidden["flexibility"][here],
+            _displacement(parameters[here], hidden["initial_weights"][here]),
+            steepness=float(hidden["steepness"]),
+        )
+        rate[here] = measure_synaptic_rate(plasticity, learning_rate=learning_rate)
+    return Coefficients(rate)
+
+
+METAPLASTICITY = SynapticRule(name="metaplasticity", coefficients=learn_by_plasticity)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,6 +122,20 @@ class Metaplasticity:
         checks.check_positive("steepness", self.steepness)
         object.__setattr__(self, "initial_weights", checks.freeze(birth))
         object.__setattr__(self, "flexibility", checks.freeze(flexibility))
+
+    @property
+    def rule(self) -> SynapticRule:
+        """How a synapse moves: by its plasticity."""
+        return METAPLASTICITY
+
+    @property
+    def hidden(self) -> Hidden:
+        """What the rule keeps: all of it is fixed at birth."""
+        return {
+            "initial_weights": self.initial_weights,
+            "flexibility": self.flexibility,
+            "steepness": np.array(self.steepness),
+        }
 
 
 def init_metaplasticity(
@@ -155,9 +224,14 @@ def measure_displacement(network: Network, metaplasticity: Metaplasticity) -> ND
         shape=network.parameters.shape,
         dtype=network.parameters.dtype,
     )
+    return _displacement(network.parameters, birth)
+
+
+def _displacement(parameters: NDArray[Any], birth: NDArray[Any]) -> NDArray[Any]:
+    """Return w - w0, or the largest float where it would overflow."""
     largest = np.finfo(birth.dtype).max
     with np.errstate(over="ignore"):
-        return np.clip(network.parameters - birth, -largest, largest)
+        return np.clip(parameters - birth, -largest, largest)
 
 
 def save_metaplasticity(path: Path | str, metaplasticity: Metaplasticity) -> None:
@@ -179,12 +253,7 @@ def save_metaplasticity(path: Path | str, metaplasticity: Metaplasticity) -> Non
     --------
     See :func:`load_metaplasticity`.
     """
-    arrays = {
-        "initial_weights": metaplasticity.initial_weights,
-        "flexibility": metaplasticity.flexibility,
-        "steepness": np.array(metaplasticity.steepness),
-    }
-    write_arrays(path, arrays, header={"kind": "metaplasticity", "schema": 1})
+    write_arrays(path, metaplasticity.hidden, header={"kind": "metaplasticity", "schema": 1})
 
 
 def load_metaplasticity(path: Path | str) -> Metaplasticity:
