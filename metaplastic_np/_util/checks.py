@@ -311,11 +311,13 @@ def check_not_both(name: str, value: object, other: str, other_value: object) ->
         )
 
 
-def check_widths(name: str, widths: Sequence[int]) -> tuple[int, ...]:
-    """Widths of the hidden layers; none is a network without any."""
-    if not isinstance(widths, Iterable) or isinstance(widths, str):
-        _expected(name, "list whole numbers", repr(widths))
-    return tuple(check_count(name, width) for width in widths)
+def check_counts(
+    name: str, values: Iterable[int], *, minimum: int = 1, maximum: float = np.inf
+) -> tuple[int, ...]:
+    """Whole numbers, any number of them."""
+    if not isinstance(values, Iterable) or isinstance(values, str):
+        _expected(name, "list whole numbers", repr(values))
+    return tuple(check_count(name, value, minimum=minimum, maximum=maximum) for value in values)
 
 
 def raise_unmoved() -> NoReturn:
@@ -479,12 +481,13 @@ def freeze(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def check_confusion(confusion: ArrayLike) -> NDArray[np.int64]:
-    """Counts (..., item, answer) in which every item was tested equally often."""
+    """Counts (..., group, answer); returns those of the items, each tested equally often."""
     found = np.asarray(confusion)
     if found.dtype.kind not in "iu":
         _expected("confusion", "hold whole numbers", found.dtype)
-    if found.ndim < 2 or found.shape[-1] != found.shape[-2] or found.size == 0:
-        _expected("confusion", "have shape (..., items, items)", found.shape)
+    if found.ndim < 2 or found.shape[-2] < found.shape[-1] or found.size == 0:
+        _expected("confusion", "have shape (..., groups, items), a group per item", found.shape)
+    found = found[..., : found.shape[-1], :]
     tested = found.sum(axis=-1)
     if np.any(found < 0) or np.any(tested != tested.flat[0]) or tested.flat[0] < 1:
         raise InputError("`confusion` must count every item's test images, equally many an item")

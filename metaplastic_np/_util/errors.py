@@ -126,13 +126,16 @@ def raise_unfetched(name: str, failures: Sequence[str], folder: Path) -> NoRetur
     )
 
 
-def check_file_kind(path: Path, header: Mapping[str, Any], *, kind: str, schema: int) -> None:
+def check_file_kind(
+    path: Path, header: Mapping[str, Any], *, kind: str, schema: tuple[int, ...] = (1,)
+) -> None:
     """A file of ours, of this kind, written by a version that we can read."""
     if header.get("kind") != kind:
         raise_unreadable_file(path, f"it does not hold a {kind}")
-    if header.get("schema") != schema:
+    if header.get("schema") not in schema:
+        known = " and ".join(map(str, schema))
         raise_unreadable_file(
-            path, f"its schema is {header.get('schema')!r}; this version reads {schema}"
+            path, f"its schema is {header.get('schema')!r}; this version reads {known}"
         )
 
 

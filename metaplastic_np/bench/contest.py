@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._util import errors
-from ..experiments import Settings, draw_presentations, draw_trial, init_rules, run_trial
+from ..experiments import Settings, draw_presentations, draw_trial, init_learners, run_trial
 from ..learning import LearningSettings
 from ..nn import init_network
 from ..rules import init_metaplasticity
@@ -172,7 +172,7 @@ def _run_rivals_trial(
     start: Callable[..., Program], dataset: Dataset, settings: Settings, trial: int
 ) -> NDArray[Any]:
     draws = draw_trial(dataset, settings, trial)
-    rules = init_rules(draws, settings, STEEPNESS)
+    rules = [each.synapses for each in init_learners(draws, settings, STEEPNESS)]
     how = LearningSettings(learning_rate=settings.learning_rate, batch_size=settings.batch_size)
     programs = [start(draws.newborn, rule, how) for rule in rules]
     n_items, n_images, n_in = draws.items.test_images.shape
@@ -195,7 +195,7 @@ def learn_first(program: str) -> None:
     """Learn one presentation of the digits preset: what a new process can be timed with."""
     settings = Settings(seed=SEED, steepness=STEEPNESS)
     draws = draw_trial(load_digits(), settings, 0)
-    rule = init_rules(draws, settings, STEEPNESS)[-1]
+    rule = init_learners(draws, settings, STEEPNESS)[-1].synapses
     how = LearningSettings(learning_rate=settings.learning_rate, batch_size=settings.batch_size)
     PROGRAMS[program](draws.newborn, rule, how).learn(next(draw_presentations(draws, settings)))
 

@@ -1,20 +1,11 @@
-"""Many trials, anywhere, resumable: settings, trials, runs and workers."""
+"""Many trials, anywhere, resumable: settings, trials, runs and their results, workers."""
 
+from .balance import CALIBRATION_SEED, balance_steepness
+from .checkpoints import read_trials
+from .draws import draw_presentations, draw_trial, init_learners
 from .machine import describe_machine, find_version, measure_bandwidth, measure_speed
-from .run import (
-    ARRAYS,
-    BY_TRIAL,
-    CALIBRATION_SEED,
-    Results,
-    balance_steepness,
-    check_free,
-    check_items,
-    load_results,
-    measure_work,
-    run_experiment,
-    run_experiments,
-    save_results,
-)
+from .results import ARRAYS, BY_TRIAL, Results, check_free, load_results, save_results
+from .run import check_items, measure_work, run_experiment, run_experiments
 from .settings import (
     Settings,
     describe_run,
@@ -22,5 +13,5 @@ from .settings import (
     is_calibrated,
     measure_default_steepness,
 )
-from .trials import draw_presentations, draw_trial, init_rules, read_trials, run_trial
+from .trials import run_trial
 from .workers import open_cluster, open_pool

@@ -7,6 +7,7 @@ were found.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,8 +15,8 @@ import numpy as np
 
 from .._util import checks
 from ..learning import REFRESHES
-from ..rules import check_rule
 from ..scenarios import NON_TARGETS, Dataset, Step, count_non_targets, draw_schedule, measure_digest
+from .learners import check_learner
 
 __all__ = ["Settings", "init_settings", "measure_default_steepness"]
 
@@ -36,6 +37,7 @@ CALIBRATED: dict[str, dict[str, Any]] = {
     },
 }
 MOST_ITEMS = 10_000
+SCHEMA = 2  # of the files of a run; 1 had the answers to new items in an array of their own
 KAPPA = 7.5  # where nothing was calibrated
 # Rms length of an image as the head sees it: what a learning rate belongs to.
 LENGTH, LEARNING_RATE = 105.0, 0.0125
@@ -87,8 +89,9 @@ class Settings:
         Paper: biases are ordinary parameters.
     dtype : {"float32", "float64"}
         Paper: float32.
-    by_epoch : bool
-        Also test all items after every epoch. Changes nothing but the time a run takes.
+    by_epoch : tuple of int, or bool
+        Items that are also tested after every epoch: all, none, or those of these numbers. Changes
+        nothing but the time a run takes. Kept as a tuple.
     by_flexibility : bool
         Also measure which synapses moved, by tenths of flexibility. Changes nothing else.
 
@@ -122,7 +125,7 @@ class Settings:
     refresh: str = "presentation"
     modulate_biases: bool = False
     dtype: str = "float32"
-    by_epoch: bool = False
+    by_epoch: tuple[int, ...] = ()
     by_flexibility: bool = False
 
     def __post_init__(self) -> None:
@@ -131,9 +134,10 @@ class Settings:
         plain: dict[str, Any] = {
             "dtype": dtype.name,
             "n_items": checks.check_count("n_items", self.n_items, minimum=3, maximum=MOST_ITEMS),
-            "networks": checks.check_networks("networks", self.networks, check_rule),
-            "hidden": checks.check_widths("hidden", self.hidden),
+            "networks": checks.check_networks("networks", self.networks, check_learner),
+            "hidden": checks.check_counts("hidden", self.hidden),
         }
+        plain["by_epoch"] = _check_by_epoch(self.by_epoch, plain["n_items"])
         for name in ("trials", "n_train_images", "n_test_images", "batch_size", "epochs"):
             plain[name] = checks.check_count(name, getattr(self, name))
         for name in ("seed", "n_features"):
@@ -154,6 +158,13 @@ class Settings:
         count_non_targets(plain["n_items"], plain["n_train_images"], non_target=self.non_target)
         for name, value in plain.items():
             object.__setattr__(self, name, value)
+
+
+def _check_by_epoch(by_epoch: bool | Iterable[int], n_items: int) -> tuple[int, ...]:
+    """Numbers of items: all for True, none for False."""
+    if isinstance(by_epoch, bool | np.bool_):
+        return tuple(range(n_items)) if by_epoch else ()
+    return checks.check_counts("by_epoch", by_epoch, minimum=0, maximum=n_items - 1)
 
 
 def measure_default_steepness(n_items: int, *, dataset: str = "digits") -> float:
@@ -237,7 +248,7 @@ def describe_run(dataset: Dataset, settings: Settings) -> dict[str, Any]:
     """What two runs must share to be the same run, as JSON holds it."""
     described = {
         "kind": "experiment",
-        "schema": 1,
+        "schema": SCHEMA,
         "dataset": dataset.name,
         "dataset_sha256": measure_digest(dataset),
         "networks": list(settings.networks),

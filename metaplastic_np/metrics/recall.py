@@ -1,7 +1,9 @@
 """What was remembered: recall, false alarms, and when an item counts as memorized.
 
-Everything is read off one table of counts, the **confusion** ``confusion[..., item, answer]``: how
-many of an item's test images got which answer. Leading axes (network, trial, presentation) stay.
+Everything is read off one table of counts, the **confusion** ``confusion[..., group, answer]``: how
+many test images of a group got which answer. The first groups are the items, one for each output;
+groups beyond them have no right answer, and the measures below leave them out. Leading axes
+(network, trial, presentation) stay.
 
 * recall (hits) of item k: share of its test images answered k.
 * false alarms of item k: share of all other items' test images answered k.
@@ -61,18 +63,18 @@ def chance_recall(n_items: int) -> float:
 
 
 def measure_confusion(network: Network, test_images: NDArray[Any]) -> NDArray[np.int64]:
-    """Test every item, and count the answers. Changes nothing.
+    """Test groups of images, and count the answers to each group. Changes nothing.
 
     Parameters
     ----------
     network : Network
-        With one output for each item.
-    test_images : array (n_items, n_test_images, n_inputs) of the network's dtype
+    test_images : array (n_groups, n_test_images, n_inputs) of the network's dtype
+        A group is what is counted together: the images of an item, of a class, or of a task.
 
     Returns
     -------
-    int array (n_items, n_items)
-        ``confusion[item, answer]``.
+    int array (n_groups, n_outputs)
+        ``confusion[group, answer]``.
 
     Raises
     ------
@@ -87,14 +89,18 @@ def measure_confusion(network: Network, test_images: NDArray[Any]) -> NDArray[np
     >>> measure_confusion(network, np.ones((3, 5, 4))).sum(axis=1)
     array([5, 5, 5])
     """
-    n_items, dtype = network.layer_sizes[-1], network.parameters.dtype
+    n_inputs, n_outputs = network.layer_sizes[0], network.layer_sizes[-1]
     test_images = checks.check_array(
-        "test_images", test_images, shape=(n_items, None, network.layer_sizes[0]), dtype=dtype
+        "test_images",
+        test_images,
+        shape=(None, None, n_inputs),
+        dtype=network.parameters.dtype,
     )
-    answers = predict(network, test_images.reshape(-1, network.layer_sizes[0]))
-    asked = np.repeat(np.arange(n_items), test_images.shape[1])
-    counts = np.bincount(asked * n_items + answers, minlength=n_items**2)
-    return counts.reshape(n_items, n_items)
+    n_groups, n_images = test_images.shape[:2]
+    answers = predict(network, test_images.reshape(-1, n_inputs))
+    asked = np.repeat(np.arange(n_groups), n_images)
+    counts = np.bincount(asked * n_outputs + answers, minlength=n_groups * n_outputs)
+    return counts.reshape(n_groups, n_outputs)
 
 
 def measure_recall(confusion: ArrayLike) -> Float:
@@ -102,7 +108,7 @@ def measure_recall(confusion: ArrayLike) -> Float:
 
     Parameters
     ----------
-    confusion : int array (..., n_items, n_items)
+    confusion : int array (..., n_groups, n_items), at least as many groups as items
 
     Returns
     -------
@@ -128,7 +134,7 @@ def measure_false_alarms(confusion: ArrayLike) -> Float:
 
     Parameters
     ----------
-    confusion : int array (..., n_items, n_items)
+    confusion : int array (..., n_groups, n_items), at least as many groups as items
 
     Returns
     -------
@@ -153,7 +159,7 @@ def measure_memorized(confusion: ArrayLike, *, level: float = MEMORIZED_LEVEL) -
 
     Parameters
     ----------
-    confusion : int array (..., n_items, n_items)
+    confusion : int array (..., n_groups, n_items), at least as many groups as items
     level : float
         Memorized means P(X >= hits) < level.
 
@@ -184,7 +190,7 @@ def measure_capacity(confusion: ArrayLike) -> NDArray[np.int64]:
 
     Parameters
     ----------
-    confusion : int array (..., n_items, n_items)
+    confusion : int array (..., n_groups, n_items), at least as many groups as items
 
     Returns
     -------

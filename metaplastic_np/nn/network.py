@@ -417,7 +417,7 @@ def load_network(path: Path | str) -> Network:
     >>> folder.cleanup()
     """
     arrays, header = read_arrays(path)
-    errors.check_file_kind(Path(path), header, kind="network", schema=1)
+    errors.check_file_kind(Path(path), header, kind="network")
     errors.check_names(Path(path), arrays, ("layer_sizes", "parameters"))
     try:
         sizes = tuple(int(size) for size in arrays["layer_sizes"])

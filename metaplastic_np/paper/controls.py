@@ -39,7 +39,8 @@ def permuted(evidence: Evidence, rng: np.random.Generator) -> Evidence:
         for trial in range(recall.shape[1]):
             order = rng.permutation(recall.shape[-1])
             recall[:, trial] = recall[:, trial][..., order]
-            confusion[:, trial] = confusion[:, trial][..., order, :][..., order]
+            groups = np.append(order, np.arange(len(order), confusion.shape[-2]))
+            confusion[:, trial] = confusion[:, trial][..., groups, :][..., order]
         return replace(run, recall=recall, confusion=confusion)
 
     return {name: permute(run) for name, run in evidence.items()}

@@ -83,7 +83,7 @@ def plan_runs(dataset: Dataset, preset: str, *, seed: int = 0) -> dict[str, Sett
     poisoning = "poisoning-once" if preset == "quick" else "poisoning"
     sweep = tuple(f"homogeneous:{f:g}" for f in (SWEEP if preset == "quick" else FINE_SWEEP))
     runs = {
-        "serial-position": replace(ten, networks=three, by_epoch=True, by_flexibility=True),
+        "serial-position": replace(ten, networks=three, by_epoch=(0, 9), by_flexibility=True),
         "biased-flexibility": replace(ten, networks=("biased-up", "biased-down")),
         "homogeneous-sweep": replace(ten, networks=sweep),
         "non-target-true": replace(ten, networks=pair, non_target="true"),

@@ -287,7 +287,7 @@ def load_metaplasticity(path: Path | str) -> Metaplasticity:
     >>> folder.cleanup()
     """
     arrays, header = read_arrays(path)
-    errors.check_file_kind(Path(path), header, kind="metaplasticity", schema=1)
+    errors.check_file_kind(Path(path), header, kind="metaplasticity")
     errors.check_names(Path(path), arrays, ("initial_weights", "flexibility", "steepness"))
     try:
         return Metaplasticity(

@@ -1,0 +1,65 @@
+"""How each network of a trial learns, by its name: ``"hybrid"``, or ``"hybrid+replay:1000"``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._util import checks
+from ..learning import Learner
+from ..nn import Network
+from ..rehearsal import REHEARSALS
+from ..rules import Birth, check_rule, init_synapses
+
+State = dict[str, np.ndarray]
+
+
+def check_learner(name: str) -> str:
+    """Refuse a name that no row of the tables of rules and rehearsals knows."""
+    rule, plus, rehearsal = name.partition("+") if isinstance(name, str) else (name, "", "")
+    check_rule(rule)
+    if plus:
+        checks.check_choice("networks", rehearsal.partition(":")[0], REHEARSALS)
+    return name
+
+
+def init_learner(network: Network, name: str, birth: Birth) -> Learner:
+    """The learner that a name stands for, of a newborn network."""
+    rule, plus, rehearsal = name.partition("+")
+    synapses = init_synapses(network, rule, birth)
+    if not plus:
+        return Learner(synapses=synapses)
+    init = REHEARSALS[rehearsal.partition(":")[0]]
+    shown_again, memory = init(network, rehearsal, birth.rng)
+    return Learner(synapses=synapses, rehearsal=shown_again, memory=memory)
+
+
+def is_plain_at_birth(network: Network, learner: Learner) -> bool:
+    """Whether a newborn network first learns as by plain gradient descent, bit for bit."""
+    rule, rehearsal = learner.synapses.rule, learner.rehearsal
+    more = rule.step_inplace, rule.track, rule.consolidate, rehearsal
+    if any(asked_for is not None for asked_for in more):
+        return False
+    found = rule.coefficients(network.parameters, learner.synapses.hidden, learning_rate=1.0)
+    return found.hold is None and bool((found.rate == 1).all())
+
+
+def copy_state(network: Network, learner: Learner) -> State:
+    """All that learning changes, by name: parameters, what the rule writes to, the memory."""
+    hidden = learner.synapses.hidden.items()
+    return {
+        "parameters": network.parameters.copy(),
+        **{f"hidden.{name}": array.copy() for name, array in hidden if array.flags.writeable},
+        **{f"memory.{name}": array.copy() for name, array in learner.memory.items()},
+    }
+
+
+def restore_state(network: Network, learner: Learner, state: State) -> None:
+    """Go back to a state that :func:`copy_state` copied."""
+    network.parameters[:] = state["parameters"]
+    learner.memory.clear()
+    for name, array in state.items():
+        kind, _, part = name.partition(".")
+        if kind == "memory":
+            learner.memory[part] = array.copy()
+        elif kind == "hidden":
+            learner.synapses.hidden[part][...] = array
