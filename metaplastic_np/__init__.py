@@ -15,7 +15,7 @@ Reading order, an afternoon::
      8. metaplasticity  what the paper adds to a network
      9. learning        the one place where weights move
     10. recall          what was remembered
-    11. _kernels        the same equations, compiled
+    11. _fast           the same equations, fast
 
 and another one, for what is made of it::
 

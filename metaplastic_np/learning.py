@@ -140,8 +140,10 @@ def learn_item(
         made = learn(batches, losses[done : done + len(batches)])
         done += made
         if made < len(batches):
-            rows = batches[made]
-            layer = _first_bad_layer(network, images[rows], labels[rows])
+            rows = batches[made]  # moved nothing, so that its gradient can be made once more
+            with np.errstate(over="ignore", invalid="ignore"):
+                _, gradient = loss_and_gradient(network, images[rows], labels[rows])
+            layer = _first_bad_layer(network, gradient)
             _errors.raise_non_finite_gradient(layer, done, presentation.number)
         if not _checks.is_finite(parameters):
             _errors.raise_diverged("the weights", presentation.number)
@@ -220,10 +222,8 @@ def _start_numba(
     return learn
 
 
-@np.errstate(over="ignore", invalid="ignore")
-def _first_bad_layer(network: Network, images: NDArray[Any], labels: NDArray[np.intp]) -> int:
-    """The first layer whose gradient is not finite; no weight has moved since it was refused."""
-    _, gradient = loss_and_gradient(network, images, labels)
+def _first_bad_layer(network: Network, gradient: NDArray[Any]) -> int:
+    """The first layer whose gradient is not finite."""
     d_weights, d_biases = split_parameters(gradient, network.layer_sizes)
     bad = [
         not (np.isfinite(dw).all() and np.isfinite(db).all())

@@ -58,9 +58,8 @@ def pytest_report_header(config):
 def pytest_configure(config):
     if config.getoption("--without-numba"):
         sys.modules["numba"] = None
-    # Numba's cache does not see that a kernel's callee in another file has changed.
-    sources = [ROOT / "metaplastic_np" / f"_{name}.py" for name in ("kernels", "products", "work")]
-    version = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    source = ROOT / "metaplastic_np" / "_fast" / "kernels.py"
+    version = hashlib.sha256(source.read_bytes()).hexdigest()
     os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / f"numba-{version[:12]}")
     if IS_JIT_OFF:  # interpreted kernels are for small worlds: whole experiments take NumPy
         os.environ["METAPLASTIC_NP_BACKEND"] = "numpy"

@@ -145,31 +145,6 @@ def test_a_thread_more_than_cores_keeps_all_cores_busy(platform, cores, threads,
     assert workers.count_threads() == threads
 
 
-def test_calls_that_wait_for_each_other_all_begin_or_none(monkeypatch):
-    meeting, begun = threading.Barrier(3, timeout=30), []
-
-    def meet(number):
-        begun.append(number)
-        meeting.wait()
-        return number
-
-    assert workers.call_together(meet, [7, 8, 9]) == 7
-    assert sorted(begun) == [7, 8, 9]
-    submit, submitted = ThreadPoolExecutor.submit, []
-
-    def submit_two(*arguments):
-        submitted.append(arguments)
-        if len(submitted) == 3:
-            raise RuntimeError("can't start new thread")
-        return submit(*arguments)
-
-    begun.clear()
-    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit_two)
-    with pytest.raises(RuntimeError, match="can't start new thread"):
-        workers.call_together(meet, [7, 8, 9])
-    assert begun == []
-
-
 def test_any_executor_will_do(digits, backend):
     here = mp.run_experiment(digits, SMALL, backend=backend)
     with ThreadPoolExecutor(2) as executor:

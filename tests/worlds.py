@@ -15,6 +15,7 @@ from metaplastic_np import (
     init_metaplasticity,
     init_network,
     learn_item,
+    learning,
     loss_and_gradient,
 )
 
@@ -101,22 +102,18 @@ def batches(world):
 
 
 def learn_plainly(world, backend):
-    """Plain gradient descent; in the compiled body, with rates that no plasticity has touched."""
+    """Plain gradient descent; in the fast body, with rates that no plasticity has touched."""
     if backend == "numpy":
         rate = world.network.parameters.dtype.type(world.settings.learning_rate)
         for images, labels in batches(world):
             gradient = loss_and_gradient(world.network, images, labels)[1]
             world.network.parameters[:] -= rate * gradient
         return
-    from metaplastic_np import _kernels
 
-    def without_rule(*arguments):
-        rate, rule = arguments[2], arguments[4]
-        rate[:] = rule[-1]
-        return real(*arguments[:5], _kernels.LATER, *arguments[6:])
+    def without_rule(rate, *_, learning_rate):
+        rate[:] = learning_rate
 
-    real = _kernels.learn_epochs
-    with mock.patch.object(_kernels, "learn_epochs", without_rule):
+    with mock.patch.object(learning, "synaptic_rate_into", without_rule):
         learn(world, backend)
 
 
