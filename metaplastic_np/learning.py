@@ -227,7 +227,7 @@ def learn_item(
             made = learn(batches, losses[-1])
             done += made
             if made < len(batches):
-                layer = _first_bad_layer(here, batches[made])
+                layer = _first_bad_layer(network, _measure_gradient(here, batches[made]))
                 errors.raise_non_finite_gradient(layer, done, presentation.number)
         if not checks.is_finite(network.parameters):
             errors.raise_diverged("the weights", presentation.number)
@@ -290,12 +290,17 @@ def _open_fast(here: _Session) -> Callable[[Batches, NDArray[np.float64]], int]:
     return learn
 
 
-def _first_bad_layer(here: _Session, batch: NDArray[np.intp]) -> int:
-    """The first layer whose gradient is not finite; no weight has moved since it was refused."""
-    _, gradient = loss_and_gradient(here.network, here.images[batch], here.labels[batch])
+def _measure_gradient(here: _Session, batch: NDArray[np.intp]) -> Array:
+    """The gradient that was refused, once more: no weight has moved since."""
+    _, g = loss_and_gradient(here.network, here.images[batch], here.labels[batch])
     if here.learner.rehearsal is not None:
-        _add_rehearsed(gradient, here.network, here.learner, here.learner.rehearsal)
-    d_weights, d_biases = split_parameters(gradient, here.network.layer_sizes)
+        _add_rehearsed(g, here.network, here.learner, here.learner.rehearsal)
+    return g
+
+
+def _first_bad_layer(network: Network, gradient: Array) -> int:
+    """The first layer whose gradient is not finite."""
+    d_weights, d_biases = split_parameters(gradient, network.layer_sizes)
     bad = [
         not (np.isfinite(dw).all() and np.isfinite(db).all())
         for dw, db in zip(d_weights, d_biases, strict=True)

@@ -1,6 +1,7 @@
 r"""The fast body of learning: the readable one's equations, in less time and memory.
 
-One update of a batch X with labels, for a :mod:`network <metaplastic_np.nn.network>` of layers W, b:
+One update of a batch X with labels, for a network of layers W, b
+(:mod:`metaplastic_np.nn.network`):
 
 .. code-block:: text
 

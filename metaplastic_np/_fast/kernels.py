@@ -1,8 +1,8 @@
 """The loops between the products, compiled by Numba: each passes over its arrays once.
 
 The same equations as :mod:`metaplastic_np.nn.layers`, which is the one to read first. Kernels
-change arrays in place, take every array from outside, never raise and never draw. NumPy would need two to
-eight passes and temporary arrays for each of them.
+change arrays in place, take every array from outside, never raise and never draw. NumPy would need
+two to eight passes and temporary arrays for each of them.
 
 Numba's cache sees edits of one file only: kernels that call each other must stay in one.
 """

@@ -121,12 +121,11 @@ def check_backend(backend: str | None) -> str:
         return backend
     try:
         import numba  # noqa: F401
-        import scipy.linalg  # noqa: F401  (Numba's matrix products)
     except ImportError as error:
         if backend == "numba":
             raise InputError(
                 f"`backend` is 'numba', but Numba cannot be imported ({error}); "
-                "install numba and scipy, or use backend='numpy'"
+                "install numba, or use backend='numpy'"
             ) from error
         return "numpy"
     return "numba"

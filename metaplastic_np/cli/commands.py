@@ -212,7 +212,7 @@ def _learn(
         check_items(dataset, settings)
     backend = checks.check_backend(options.backend)
     if backend == "numba" and options.jobs > 1:
-        from .._fast import kernels  # noqa: F401  (says once, for all workers, if none can be cached)
+        from .. import _fast  # noqa: F401  (says once, for all workers, if no kernel can be cached)
     workers = open_cluster(options.cluster) if options.cluster else open_pool(options.jobs)
     with workers as executor:
         folder = errors.check_output_folder(options.out)
@@ -453,9 +453,9 @@ def info(_: argparse.Namespace) -> int:
     backend = checks.check_backend("auto")
     facts: dict[str, Any] = {**describe_machine(), "backend": backend}
     if backend == "numba":
-        from .._fast import kernels
+        from .. import _fast
 
-        facts["kernel cache"] = kernels.cache_folder() or "none (set NUMBA_CACHE_DIR)"
+        facts["kernel cache"] = _fast.cache_folder() or "none (set NUMBA_CACHE_DIR)"
     for name, value in facts.items():
         print(f"{name:<15} {', '.join(value) if isinstance(value, list) else value}")
     return 0

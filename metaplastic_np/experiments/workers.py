@@ -16,7 +16,6 @@ from concurrent.futures import (
     CancelledError,
     Executor,
     ProcessPoolExecutor,
-    ThreadPoolExecutor,
 )
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -245,26 +244,3 @@ def count_threads() -> int:
     """
     cores = 1 if sys.platform == "emscripten" else os.cpu_count() or 1
     return cores + (cores > 1)
-
-
-def call_together(function: Callable[[Any], Any], arguments: list[Any]) -> Any:
-    """Call a function for each argument, in threads that wait for each other; the first's answer.
-
-    No call begins before every thread is there.
-    """
-    if len(arguments) == 1:
-        return function(arguments[0])
-    gate = threading.Barrier(len(arguments))
-
-    def enter(argument: Any) -> Any:
-        gate.wait()
-        return function(argument)
-
-    with ThreadPoolExecutor(len(arguments)) as pool:
-        try:
-            jobs = [pool.submit(enter, each) for each in arguments]
-            answers = [job.result() for job in jobs]
-            return answers[0]
-        except BaseException:  # Ctrl-C, or no thread to be had
-            gate.abort()
-            raise

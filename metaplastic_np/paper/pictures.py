@@ -243,9 +243,8 @@ def show_poisoning(run: Results) -> Picture:
 
     mean = run.recall.mean(axis=-1)
     recalled = beside(mean[:, :, poison], mean[:, :, new], dose)
-    of_items = run.confusion[..., :n_items, :]
     new_uptake = uptake(run.new_confusion, new)[:, :, 1:]
-    learned = beside(uptake(of_items, poison), new_uptake, dose[1:])
+    learned = beside(uptake(run.confusion[..., :n_items, :], poison), new_uptake, dose[1:])
     doses = "passes with false labels"
     return Picture(
         title=f"Poisoned after nine passes: false labels for the items, or for new ones\n"

@@ -30,7 +30,9 @@ class Term(NamedTuple):
 
     Examples
     --------
-    See :class:`Rehearsal`.
+    >>> import numpy as np
+    >>> Term(np.zeros((2, 4)), np.array([0, 1])).weight
+    1.0
     """
 
     images: Array

@@ -53,23 +53,11 @@ LAWS = {
     "recall": (["recall"], ""),
     "items": (["items", "schedules"], ""),
     "claims": (["claims"], "not json"),
-    "_kernels": (["learning"], "numba"),
-    "_products": (["learning"], "numba"),
-    "_work": (["learning"], "numba"),
+    "_fast/__init__": (["learning"], "numba"),
+    "_fast/kernels": (["learning"], "numba"),
 }
-# What runs only while kernels are compiled, or finds a library: there is no Python body to mutate.
-NOT_PYTHON = {
-    "_kernels": {"cache_folder"},
-    "_products": {
-        "jit", "entry", "_compile", "_data", "_splat", "_vector_gather", "_call_blas", "lower",
-        "pointers", "load", "put", "part", "start", "_compiled_gather", "_compiled_product", "call",
-        "find_blas", "count_blas_threads", "_find_numpys_blas",
-    },
-    "_work": {
-        "_pointer", "_publish", "_look", "_give_way", "lower", "_compiled_meet", "call",
-        "_find_give_way",
-    },
-}  # fmt: skip
+# What runs only while kernels are compiled: there is no Python body to mutate.
+NOT_PYTHON = {"_fast/kernels": {"cache_folder", "compile_loops"}}
 
 
 def find(folder: Path, name: str) -> Path:
@@ -164,7 +152,7 @@ def draw_mutants(module: str, sample: int) -> tuple[list[dict], int]:
 def read_explained() -> dict[tuple[str, str, str], str]:
     """The rows of survivors.md: module, line, what becomes of it; and why."""
     text = (ROOT / "tests" / "audit" / "survivors.md").read_text("utf-8").replace("\\|", "|")
-    row = r"^\| (\w+) \| (.*?) \| (?:`` (.*?) `` → |a decorator left out: )`` (.*?) `` \|$"
+    row = r"^\| ([\w/]+) \| (.*?) \| (?:`` (.*?) `` → |a decorator left out: )`` (.*?) `` \|$"
     return {
         (module, before, after): why
         for module, why, before, after in re.findall(row, text, re.MULTILINE)

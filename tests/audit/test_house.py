@@ -66,7 +66,7 @@ def count_code(path):
 def test_the_house_stays_small_enough_to_read_in_an_afternoon():
     lines = {name: count_code(path) for name, path in MODULES.items()}
     assert sum(lines[name] for name in CORE) < 1500
-    assert sum(n for name, n in lines.items() if name.startswith("_fast/")) < 850
+    assert sum(n for name, n in lines.items() if name.startswith("_fast/")) < 250
     assert sum(lines.values()) < 6800
     for name, path in MODULES.items():
         assert len(path.read_text(encoding="utf-8").splitlines()) < 500, name
@@ -128,12 +128,12 @@ def test_a_kernel_cache_that_cannot_be_written_is_one_warning():
         "import warnings, numba.core.caching as caching; "
         "caching.CacheImpl._locator_classes = []; "
         "warnings.simplefilter('always'); "
-        "from metaplastic_np._fast import kernels; import numpy as np; "
-        "print(kernels.cache_folder(), kernels.exponent(np.ones(3, np.int32)) < 0)"
+        "from metaplastic_np import _fast; import numpy as np; x = np.ones((2, 2)); "
+        "_fast.kernels.step_inplace(x, x.copy(), x.copy()); print(_fast.cache_folder(), x.any())"
     )
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "0"}
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
-    assert found.stdout.strip() == "None True"
+    assert found.stdout.strip() == "None False"
     assert found.stderr.count("RuntimeWarning: Numba found no folder to keep compiled kernels") == 1

@@ -471,7 +471,7 @@ CASES = {
     ),
     "confusion that is not square": (
         lambda: mp.measure_recall([[1, 2, 3], [1, 2, 3]]),
-        r"`confusion` must have shape \(..., items, items\); got \(2, 3\)",
+        r"`confusion` must have shape \(..., groups, items\), a group per item; got \(2, 3\)",
     ),
     "confusion of unequal tests": (
         lambda: mp.measure_recall([[1, 2], [1, 1]]),

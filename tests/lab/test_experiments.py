@@ -11,8 +11,8 @@ import pytest
 
 import metaplastic_np as mp
 from metaplastic_np._util.blas import one_blas_thread
+from metaplastic_np.experiments import balance, trials, workers
 from metaplastic_np.experiments import run as experiments
-from metaplastic_np.experiments import trials, workers
 from metaplastic_np.experiments.settings import describe_run
 from metaplastic_np.nn import network as networks
 
@@ -43,7 +43,7 @@ def results(digits):
 def same_bits(one, other):
     return all(
         getattr(one, name).tobytes() == getattr(other, name).tobytes()
-        for name in experiments.ARRAYS
+        for name in mp.experiments.ARRAYS
     )
 
 
@@ -84,7 +84,7 @@ def test_measuring_by_epoch_changes_no_bit(digits, results, backend):
 
 def test_learning_the_shared_first_presentation_once_changes_no_bit(digits, backend, monkeypatch):
     shared = mp.run_experiment(digits, SMALL, backend=backend)
-    monkeypatch.setattr(trials, "_is_plastic_at_birth", lambda rule: False)
+    monkeypatch.setattr(trials, "is_plain_at_birth", lambda *_: False)
     assert same_bits(mp.run_experiment(digits, SMALL, backend=backend), shared)
 
 
@@ -147,31 +147,6 @@ def test_a_thread_more_than_cores_keeps_all_cores_busy(platform, cores, threads,
     assert workers.count_threads() == threads
 
 
-def test_calls_that_wait_for_each_other_all_begin_or_none(monkeypatch):
-    meeting, begun = threading.Barrier(3, timeout=30), []
-
-    def meet(number):
-        begun.append(number)
-        meeting.wait()
-        return number
-
-    assert workers.call_together(meet, [7, 8, 9]) == 7
-    assert sorted(begun) == [7, 8, 9]
-    submit, submitted = ThreadPoolExecutor.submit, []
-
-    def submit_two(*arguments):
-        submitted.append(arguments)
-        if len(submitted) == 3:
-            raise RuntimeError("can't start new thread")
-        return submit(*arguments)
-
-    begun.clear()
-    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit_two)
-    with pytest.raises(RuntimeError, match="can't start new thread"):
-        workers.call_together(meet, [7, 8, 9])
-    assert begun == []
-
-
 def test_any_executor_will_do(digits, backend):
     here = mp.run_experiment(digits, SMALL, backend=backend)
     with ThreadPoolExecutor(2) as executor:
@@ -228,7 +203,7 @@ def test_balance_makes_first_and_last_item_alike(digits):
     steepness = mp.balance_steepness(
         digits, settings, trials=6, backend="numpy", on_step=lambda *step: steps.append(step)
     )
-    assert len(steps) == experiments.BALANCE_STEPS
+    assert len(steps) == balance.BALANCE_STEPS
     apart = [
         abs(difference) for _, difference in sorted(steps, key=lambda s: abs(s[0] - steepness))
     ]
@@ -237,13 +212,13 @@ def test_balance_makes_first_and_last_item_alike(digits):
 
 def test_balance_uses_calibration_seeds_only(digits, monkeypatch):
     seeds = []
-    run = experiments.run_experiment
+    run = balance.run_experiment
 
     def spy(dataset, settings, **options):
         seeds.append(settings.seed)
         return run(dataset, settings, **options)
 
-    monkeypatch.setattr(experiments, "run_experiment", spy)
+    monkeypatch.setattr(balance, "run_experiment", spy)
     settings = replace(SMALL, n_train_images=100, learning_rate=0.05, epochs=5, seed=3)
     mp.balance_steepness(digits, settings, trials=2, backend="numpy")
     assert set(seeds) == {mp.experiments.CALIBRATION_SEED} == {10_000}
@@ -461,22 +436,22 @@ def test_a_file_of_another_kind_or_schema_is_refused(results, tmp_path):
     with pytest.raises(mp.InputError, match="does not hold a experiment"):
         mp.load_results(path)
     mp._util.storage.write_arrays(path, {}, header={"kind": "experiment", "schema": 7})
-    with pytest.raises(mp.InputError, match="its schema is 7; this version reads 1"):
+    with pytest.raises(mp.InputError, match="its schema is 7; this version reads 1 and 2"):
         mp.load_results(path)
     mp._util.storage.write_arrays(
         path, {"recall": np.eye(2)}, header={"kind": "experiment", "schema": 1}
     )
-    with pytest.raises(mp.InputError, match="it lacks confusion, recall_by_epoch"):
+    with pytest.raises(mp.InputError, match="it lacks confusion, new_confusion"):
         mp.load_results(path)
 
 
 def rewrite(results, path, arrays=None, **facts):
     """Results of which something is not as it was."""
-    found = {name: getattr(results, name) for name in experiments.ARRAYS}
+    found = {name: getattr(results, name) for name in mp.experiments.ARRAYS}
     mp._util.storage.write_arrays(path, found | (arrays or {}), header=results.header | facts)
 
 
-@pytest.mark.parametrize("name", experiments.ARRAYS)
+@pytest.mark.parametrize("name", mp.experiments.ARRAYS)
 def test_results_whose_arrays_do_not_fit_their_settings_are_refused(name, results, tmp_path):
     array = getattr(results, name)
     for wrong in (array[:1], array[None], array.astype("M8[s]")):
@@ -485,9 +460,24 @@ def test_results_whose_arrays_do_not_fit_their_settings_are_refused(name, result
             mp.load_results(tmp_path / "a.npz")
 
 
+def test_files_of_schema_1_have_new_items_apart_and_are_read(digits, tmp_path):
+    settings = replace(POISONED, by_epoch=True)
+    results = mp.run_experiment(digits, settings, backend="numpy")
+    arrays = {name: getattr(results, name) for name in mp.experiments.ARRAYS}
+    arrays["new_confusion"] = results.new_confusion
+    arrays["confusion"] = results.confusion[..., :4, :]
+    old = {**results.header["settings"], "by_epoch": True}
+    header = {**results.header, "schema": 1, "settings": old}
+    mp._util.storage.write_arrays(tmp_path / "old.npz", arrays, header=header)
+    again = mp.load_results(tmp_path / "old.npz")
+    assert again.settings == settings
+    assert again.new_confusion.any()
+    assert same_bits(again, results)
+
+
 def test_results_without_their_facts_are_refused(results, tmp_path):
     header = {name: fact for name, fact in results.header.items() if name != "machine"}
-    arrays = {name: getattr(results, name) for name in experiments.ARRAYS}
+    arrays = {name: getattr(results, name) for name in mp.experiments.ARRAYS}
     mp._util.storage.write_arrays(tmp_path / "a.npz", arrays, header=header)
     with pytest.raises(mp.InputError, match="it lacks machine"):
         mp.load_results(tmp_path / "a.npz")
@@ -569,7 +559,7 @@ def test_a_trial_stopped_within_goes_on_with_the_same_bits(digits, tmp_path, mon
 
 def test_the_state_of_another_run_is_refused(digits, tmp_path, monkeypatch):
     monkeypatch.setattr(trials, "STATE_SECONDS", 0.0)
-    monkeypatch.setattr(trials, "_measure_by_flexibility", lambda *_: 1 / 0)
+    monkeypatch.setattr(trials, "collect", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         mp.run_experiment(digits, POISONED, backend="numpy", checkpoint=tmp_path)
     with pytest.raises(mp.OutputError, match=r"state.npz belongs to a run .* \(seed 0, now 1\)"):

@@ -22,8 +22,8 @@ import metaplastic_np as mp
 from metaplastic_np import cli
 from metaplastic_np._util import storage
 from metaplastic_np.cli import commands
+from metaplastic_np.experiments import checkpoints, trials
 from metaplastic_np.experiments import run as experiments
-from metaplastic_np.experiments import trials
 from metaplastic_np.experiments.settings import describe_run
 
 QUICK = ["run", "serial-position", "--items", "4", "--trials", "2", "--hidden", "8"]
@@ -233,11 +233,11 @@ def make_network():
 def make_trial(path):
     arrays, facts = trials.run_trial(mp.load_digits(), TINY, 0, "numpy")
     header = {**describe_run(mp.load_digits(), TINY), **facts}
-    trials.write_trial(path.parent, 0, arrays, header)
+    checkpoints.write_trial(path.parent, 0, arrays, header)
 
 
 def read_trial(path):
-    (found,) = trials.read_trials(path.parent, describe_run(mp.load_digits(), TINY)).values()
+    (found,) = checkpoints.read_trials(path.parent, describe_run(mp.load_digits(), TINY)).values()
     return found
 
 
@@ -248,8 +248,13 @@ def make_state(path):
 
 
 def read_state(path):
-    progress = trials._read_progress(path, mp.load_digits(), TINY)
-    return {name: np.array(value) for name, value in vars(progress).items() if name != "kept"}
+    rows = {"confusion": []}
+    progress = checkpoints.read_progress(path, describe_run(mp.load_digits(), TINY), rows)
+    states = {
+        f"{n} {name}": a for n, each in enumerate(progress.states) for name, a in each.items()
+    }
+    rows = {str(n): np.array(each["confusion"]) for n, each in enumerate(progress.rows)}
+    return {"rms": np.array(progress.rms), **states, **rows}
 
 
 def make_results(path):
@@ -345,4 +350,4 @@ def test_a_trial_of_other_settings_is_not_mistaken_for_this_runs(tmp_path):
     make_trial(tmp_path / "trial-0000.npz")
     other = describe_run(mp.load_digits(), replace(TINY, seed=1))
     with pytest.raises(mp.OutputError, match="other settings"):
-        trials.read_trials(tmp_path, other)
+        checkpoints.read_trials(tmp_path, other)

@@ -17,7 +17,7 @@ from worlds import KINDS, learn, learn_plainly, make_world
 import metaplastic_np as mp
 from metaplastic_np import cli
 from metaplastic_np.cli import commands, parser
-from metaplastic_np.experiments.run import ARRAYS
+from metaplastic_np.experiments import ARRAYS
 
 # --- learning ------------------------------------------------------------------------
 
@@ -31,7 +31,7 @@ LEARNING = {
     "refresh": {"refresh": "update"},
 }
 WHERE_NOT_WHAT = {
-    "network", "rng", "metaplasticity", "presentation", "settings", "backend", "after_epoch"
+    "network", "rng", "learner", "presentation", "settings", "backend", "after_epoch"
 }  # fmt: skip
 # What makes no synapse less plastic, in whatever network.
 OFF = [

@@ -3,7 +3,6 @@
 import warnings
 from dataclasses import replace
 from decimal import Decimal, localcontext
-from functools import cache
 
 import naive
 import numpy as np
@@ -12,7 +11,7 @@ from worlds import learn, make_world
 
 import metaplastic_np as mp
 from metaplastic_np import learning
-from metaplastic_np.experiments import trials
+from metaplastic_np.experiments import watchers
 
 DTYPES = [np.float32, np.float64]
 
@@ -37,30 +36,9 @@ def exact_plasticity(flexibility, displacement, steepness):
         return 4 * decay / (1 + decay) ** 2, a
 
 
-@cache
-def compiled_rate():
-    """The kernel of a row, which only compiled code can call, called by compiled code."""
-    from numba import njit
-
-    from metaplastic_np._fast.kernels import _rate_row_into
-
-    return njit(lambda rate, parameters, rule, born: _rate_row_into(rate, parameters, rule, born))
-
-
-def kernel_plasticity(flexibility, displacement, steepness, born=0):
-    dtype = flexibility.dtype
-    rate, birth = np.empty_like(flexibility), np.full_like(flexibility, born)
-    rule = birth, flexibility, dtype.type(steepness), dtype.type(1)
-    with np.errstate(all="ignore"):  # interpreted, it would warn where compiled it does not
-        compiled_rate()(rate, displacement, rule, 0)
-    return rate
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("power", range(-30, 31, 5))
-def test_plasticity_has_its_digits_for_any_steepness_flexibility_and_distance(
-    backend, dtype, power
-):
+def test_plasticity_has_its_digits_for_any_steepness_flexibility_and_distance(dtype, power):
     """The relative error of p is that of a, times 2a: e^(-2a) amplifies it."""
     one, eps, tiny = dtype(1), np.finfo(dtype).eps, np.finfo(dtype).tiny
     nearly = [np.nextafter(one, dtype(0)), 1 - dtype(2) ** -10]
@@ -69,10 +47,7 @@ def test_plasticity_has_its_digits_for_any_steepness_flexibility_and_distance(
     f, d = (each.ravel() for each in np.meshgrid(flexibility, np.array(displacement, dtype)))
     f = f.astype(dtype)
     steepness = 10.0**power
-    if backend == "numba":
-        found = kernel_plasticity(f, d, steepness)
-    else:
-        found = mp.measure_plasticity(f, d, steepness=steepness)
+    found = mp.measure_plasticity(f, d, steepness=steepness)
     assert ((found >= 0) & (found <= 1)).all()
     for this_f, this_d, p in zip(f, d, found, strict=True):
         expected, a = exact_plasticity(this_f, this_d, dtype(steepness))
@@ -111,15 +86,6 @@ def test_a_displacement_that_overflows_is_the_largest_there_is(dtype):
     np.testing.assert_array_equal(plasticity, [1, 0, 0, 0, 0, 1])
 
 
-@pytest.mark.numba
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_a_displacement_that_overflows_in_the_kernel_leaves_ordinary_synapses_plastic(dtype):
-    largest = np.finfo(dtype).max
-    flexibility = np.array([1, 0.99, 0.5, 0.01, 0, 1], dtype)
-    found = kernel_plasticity(flexibility, np.full(6, largest), 1.0, born=-largest)
-    np.testing.assert_array_equal(found, [1, 0, 0, 0, 0, 1])
-
-
 @pytest.mark.parametrize("power", [-960, -600, 0, 600, 1022])
 def test_kappa_and_its_tenths_do_not_depend_on_the_unit_of_weight(power):
     """A unit that is a power of 2 changes no digit, where squares under- or overflow, too."""
@@ -130,7 +96,7 @@ def test_kappa_and_its_tenths_do_not_depend_on_the_unit_of_weight(power):
         weights, steepness=1.0
     )
     (moved, share), (scaled, same_share) = (
-        trials._measure_by_flexibility([list(path)], [f], [0, 1, 2])
+        watchers.measure_by_flexibility(list(path), f, [0, 1, 2])
         for path in (weights, weights * unit)
     )
     np.testing.assert_array_equal(scaled, moved * unit)
@@ -296,7 +262,7 @@ def test_answers_that_overflow_are_told_with_their_presentation(monkeypatch):
             raise mp.DivergenceError("not finite")
         return mp.measure_confusion(network, images)
 
-    monkeypatch.setattr(trials, "measure_confusion", overflow_at_the_fourth)
+    monkeypatch.setattr(watchers, "measure_confusion", overflow_at_the_fourth)
     settings = mp.Settings(
         n_items=3,
         trials=1,

@@ -1,8 +1,10 @@
 """Laws of learning: what rigid, ordinary and metaplastic synapses may and must do."""
 
 import re
+import tracemalloc
 from contextlib import suppress
 from dataclasses import FrozenInstanceError, replace
+from unittest import mock
 
 import naive
 import numpy as np
@@ -50,6 +52,7 @@ from metaplastic_np.rules import (
     load_metaplasticity,
     measure_drift,
     measure_synaptic_rate,
+    metaplasticity,
     save_metaplasticity,
 )
 from metaplastic_np.scenarios import Presentation
@@ -267,7 +270,7 @@ def test_the_body_that_is_asked_for_is_the_one_that_learns(body, monkeypatch):
     def refuse(*_):
         pytest.fail("the other body was started")
 
-    other = {"numpy": "_start_numba", "numba": "_start_numpy"}[body]
+    other = {"numpy": "_open_fast", "numba": "_learn_batches"}[body]
     monkeypatch.setattr(learning, other, refuse)
     assert learn(make_world(0), body).size
 
@@ -393,56 +396,10 @@ def test_hundreds_of_updates_are_one_call(backend):
     assert losses[-30:].mean() < losses[:30].mean()
 
 
-# --- what makes the compiled body fast changes nothing -------------------------------
+# --- what makes the fast body fast changes nothing -----------------------------------
 
 
-@pytest.fixture(params=[1, 3], ids=["alone", "three"])
-def scale(request, monkeypatch):
-    """A tile's rows and columns in units of 16 and 8: 8, or 1 where kernels are interpreted.
-
-    Compiled kernels have the sizes that they were compiled with. One thread learns, or three do, of
-    which one finds no columns of its own.
-    """
-    from numba import config
-
-    from metaplastic_np._fast import kernels as _kernels
-    from metaplastic_np._fast import products as _products
-    from metaplastic_np._fast import work as _work
-
-    monkeypatch.setattr(_work, "count_threads", lambda *_: request.param)
-    if not config.DISABLE_JIT:
-        return 8
-
-    for module in _kernels, _products, _work:
-        monkeypatch.setattr(module, "TILE", 16)
-        monkeypatch.setattr(module, "WIDTH", 8)
-    for module in _kernels, _work:
-        monkeypatch.setattr(module, "FEWEST_ROWS", 32)
-        monkeypatch.setattr(module, "BLOCK", 256)
-        monkeypatch.setattr(module, "AT_ONCE", 32)
-    return 1
-
-
-def make_sparse_world(scale, *, n_in=38, hidden=(9,), n_images=33, image_scale=1.0):
-    """Inputs of every kind: dense ones, sparse ones and dark ones, in more than one tile."""
-    layer_sizes = (scale * n_in, *(scale * size for size in hidden), 10)
-    world = make_world(
-        0,
-        layer_sizes=layer_sizes,
-        n_images=scale * n_images,
-        batch_size=scale * 17,
-        learning_rate=0.05,
-    )
-    (shown,) = world.presentations
-    rng = np.random.default_rng(0)
-    share = rng.random(layer_sizes[0])
-    share[::7] = 0
-    images = image_scale * shown.images * (rng.random(shown.images.shape) < share)
-    world.presentations = [replace(shown, images=images)]
-    return world
-
-
-def assert_numba_learns_what_numpy_learns(world):
+def assert_fast_learns_what_numpy_learns(world):
     twin = world.twin()
     losses = learn(world, "numpy")
     world.network, numpy_network = twin, world.network
@@ -452,66 +409,157 @@ def assert_numba_learns_what_numpy_learns(world):
     assert difference < 1e-10 * moved
 
 
-@pytest.mark.numba
-@pytest.mark.parametrize("dense", [0.0, learning.DENSE, 2.0], ids=["BLAS", "both", "lists"])
-@pytest.mark.parametrize("piece", [1, 87, 65_536], ids=["each", "some", "all"])
-def test_however_inputs_are_sorted_and_cut_the_same_is_learned(dense, piece, scale, monkeypatch):
-    from metaplastic_np._fast import products as _products
-    from metaplastic_np._fast import work as _work
+@pytest.fixture
+def calls(monkeypatch):
+    """How often the fast body copied its inputs, and how often it was careful."""
+    from metaplastic_np import _fast
 
-    monkeypatch.setattr(learning, "DENSE", dense)
-    monkeypatch.setattr(_work, "PIECE", scale * piece)  # of dense inputs
-    monkeypatch.setattr(_products, "PIECE", scale * piece)  # of lists
-    assert_numba_learns_what_numpy_learns(make_sparse_world(scale))
+    counts = {"without dark inputs": 0, "careful": 0}
+    find, careful = _fast._find_inputs_to_keep, _fast.FastLearner._update_carefully
 
+    def found(*told):
+        kept = find(*told)
+        counts["without dark inputs"] += kept is not None
+        return kept
 
-@pytest.mark.numba
-def test_lists_may_be_as_long_as_there_are_images(scale, monkeypatch):
-    monkeypatch.setattr(learning, "DENSE", 2.0)
-    world = make_sparse_world(scale)
-    (shown,) = world.presentations
-    world.presentations = [replace(shown, images=1 + np.abs(shown.images))]
-    world.settings = replace(world.settings, batch_size=scale * 20)
-    assert_numba_learns_what_numpy_learns(world)
+    def noted(*told):
+        counts["careful"] += 1
+        return careful(*told)
 
-
-@pytest.mark.numba
-def test_more_sparse_inputs_than_are_transposed_at_once_learn_as_few(scale, monkeypatch):
-    monkeypatch.setattr(learning, "DENSE", 2.0)
-    assert_numba_learns_what_numpy_learns(make_sparse_world(scale, n_in=160, n_images=5))
+    monkeypatch.setattr(_fast, "_find_inputs_to_keep", found)
+    monkeypatch.setattr(_fast.FastLearner, "_update_carefully", noted)
+    return counts
 
 
 @pytest.mark.numba
-def test_a_gradient_of_several_blocks_is_the_same_gradient(scale, monkeypatch):
-    monkeypatch.setattr(learning, "DENSE", 0.0)
-    world = make_sparse_world(scale, n_in=60, hidden=(75, 38), n_images=3)
-    assert_numba_learns_what_numpy_learns(world)
+@pytest.mark.parametrize("block", [1, 7, 12, 100], ids=["less than a row", "one", "two", "all"])
+def test_a_gradient_of_several_blocks_is_the_same_gradient(block, monkeypatch):
+    from metaplastic_np import _fast
 
-
-@pytest.mark.numba
-def test_more_classes_than_a_tile_has_columns_are_learned():
-    assert_numba_learns_what_numpy_learns(make_world(0, layer_sizes=(4, 5, 150)))
-
-
-@pytest.mark.numba
-def test_where_no_bound_is_low_enough_the_whole_gradient_is_looked_at(scale):
-    world = make_sparse_world(scale, image_scale=2.0**90)
-    world.settings = replace(world.settings, learning_rate=1e-30)
-    assert_numba_learns_what_numpy_learns(world)
+    monkeypatch.setattr(_fast, "BLOCK", block)
+    assert_fast_learns_what_numpy_learns(make_world(0, layer_sizes=(9, 6, 5, 3)))
 
 
 @pytest.mark.numba
 @pytest.mark.parametrize("refresh", learning.REFRESHES)
-def test_threads_refresh_what_one_thread_refreshes(scale, refresh):
-    world = make_sparse_world(scale, hidden=(17, 9))
-    world.settings = replace(world.settings, refresh=refresh)
-    assert_numba_learns_what_numpy_learns(world)
+@pytest.mark.parametrize(("most", "is_copied"), [(10**6, 1), (10, 0)], ids=["copied", "not"])
+def test_dark_inputs_are_left_out_or_not_and_the_same_is_learned(
+    most, is_copied, refresh, calls, monkeypatch
+):
+    from metaplastic_np import _fast
+
+    monkeypatch.setattr(_fast, "MOST_COPIED", most)
+    world, shown, _ = with_dark_inputs(3, refresh=refresh)
+    world.presentations = [shown]
+    assert_fast_learns_what_numpy_learns(world)
+    assert calls == {"without dark inputs": is_copied, "careful": 0}
 
 
 @pytest.mark.numba
-@pytest.mark.parametrize("rate", [1e100, 1e300])
-def test_all_threads_refuse_what_numpy_refuses(scale, rate):
-    world = make_sparse_world(scale)
+def test_inputs_are_copied_if_many_are_dark_and_the_copies_are_small(monkeypatch):
+    from metaplastic_np import _fast
+
+    images = np.ones((3, 10))
+    assert _fast._find_inputs_to_keep(images, 2) is None
+    images[:, 4] = [0, 0, -1]  # on in one image is on
+    assert _fast._find_inputs_to_keep(images, 2) is None
+    images[:, 4] = 0
+    assert _fast._find_inputs_to_keep(images, 2).tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+    monkeypatch.setattr(_fast, "MOST_COPIED", 9 * (3 + 2 + 2))  # images, weights and their rates
+    assert _fast._find_inputs_to_keep(images, 2) is not None
+    monkeypatch.setattr(_fast, "MOST_COPIED", 9 * (3 + 2 + 2) - 1)
+    assert _fast._find_inputs_to_keep(images, 2) is None
+
+
+@pytest.mark.numba
+def test_weights_that_were_copied_come_back_where_learning_is_interrupted(monkeypatch):
+    from metaplastic_np import _fast
+
+    world, shown, is_dark = with_dark_inputs(4)
+    born, seen = world.network.weights[0].copy(), []
+
+    def interrupt(*told):
+        seen.append(told)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return take_labels(*told)
+
+    take_labels = _fast.kernels.softmax_cross_entropy_inplace
+    monkeypatch.setattr(_fast.kernels, "softmax_cross_entropy_inplace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        learn_item(
+            world.network, world.metaplasticity, shown, settings=world.settings, backend="numba"
+        )
+    moved = np.asarray(world.network.weights[0] != born).any(axis=1)
+    np.testing.assert_array_equal(moved, ~is_dark)
+
+
+@pytest.mark.numba
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("refresh", learning.REFRESHES)
+def test_a_gradient_without_a_bound_is_looked_at_and_the_same_is_learned(dtype, refresh, calls):
+    """The squares of the inputs overflow, their gradients do not."""
+    largest = 1000 * float(np.sqrt(np.finfo(dtype).max))
+    world, shown, _ = with_dark_inputs(5, dtype=dtype, image_scale=largest, refresh=refresh)
+    world.presentations = [shown]
+    for weights in world.network.weights[:1]:
+        weights[:] /= largest
+    world.settings = replace(world.settings, learning_rate=0.1 / largest)
+    twin = world.twin()
+    losses = learn(world, "numpy")
+    world.network, numpy_network = twin, world.network
+    np.testing.assert_array_equal(learn(world, "numba"), losses)
+    assert twin.parameters.tobytes() == numpy_network.parameters.tobytes()
+    assert calls == {"without dark inputs": 1, "careful": len(losses)}
+
+
+@pytest.mark.numba
+def test_one_careful_update_among_bounded_ones_learns_as_numpy_does(calls):
+    """One image has an input whose square overflows, of which rigid synapses of 0 know nothing."""
+    world = make_world(6, n_images=9, batch_size=2)
+    images, flexibility = world.presentations[0].images, world.metaplasticity.flexibility.copy()
+    images[:, 0] = 0
+    images[4, 0] = 1e160
+    flexibility[:5] = world.network.weights[0][0] = 0
+    world.metaplasticity = replace(
+        world.metaplasticity,
+        flexibility=flexibility,
+        initial_weights=world.network.parameters.copy(),
+    )
+    assert_fast_learns_what_numpy_learns(world)
+    assert calls["careful"] == 2  # epochs
+
+
+@pytest.mark.numba
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("layer", [0, 1, 2])
+@pytest.mark.parametrize("of", ["weights", "biases"])
+def test_what_is_not_finite_anywhere_has_no_bound(bad, layer, of, calls):
+    """Nothing moves: neither the first batch nor, after it, the one that is refused."""
+    from metaplastic_np import _fast
+
+    world = make_world(7)
+    (shown,) = world.presentations
+    getattr(world.network, of)[layer].flat[-1] = bad
+    before = world.network.parameters.tobytes()
+    learner = _fast.FastLearner(world.network, shown.images, shown.labels, batch_size=4)
+    rate = np.ones_like(world.network.parameters)
+    with np.errstate(all="ignore"):
+        gradient = loss_and_gradient(world.network, shown.images[:4], shown.labels[:4])[1]
+    done = learner.learn(rate, [np.arange(4)], np.empty(1))
+    assert done == np.isfinite(gradient).all()  # a ReLU may hide -inf
+    if not done:
+        assert calls["careful"] == 1
+        assert world.network.parameters.tobytes() == before
+
+
+@pytest.mark.numba
+@pytest.mark.parametrize(
+    ("refresh", "rate"), [("presentation", 1e100), ("presentation", 1e300), ("update", 1e300)]
+)
+def test_the_fast_body_refuses_what_numpy_refuses(refresh, rate):
+    world, shown, _ = with_dark_inputs(8, refresh=refresh)
+    world.presentations = [shown]
     world.settings = replace(world.settings, learning_rate=rate)
     twin = world.twin()
     with pytest.raises(DivergenceError) as expected:
@@ -523,163 +571,60 @@ def test_all_threads_refuse_what_numpy_refuses(scale, rate):
 
 
 @pytest.mark.numba
-def test_a_weight_that_one_thread_finds_too_large_is_too_large_for_all(scale):
-    world = make_sparse_world(scale)
-    for weights in world.network.weights:
-        weights[-1, -1] = 1e300
-    world.network.weights[0][:, -1] = 1e300
-    before = world.network.parameters.copy()
-    with pytest.raises(DivergenceError, match="not finite at update 1 "):
-        learn(world, "numba")
-    np.testing.assert_array_equal(world.network.parameters, before)
-
-
-@pytest.mark.numba
-def test_threads_are_started_for_much_work_and_as_many_as_find_columns(monkeypatch):
-    from numba import config
-
-    from metaplastic_np._fast import work as _work
-    from metaplastic_np._util.blas import one_blas_thread
-
-    def count(*sizes, batch_size=64, n_images=1000):
-        return _work.count_threads(np.array(sizes), batch_size, n_images)
-
-    monkeypatch.setattr(config, "DISABLE_JIT", 0)
-    monkeypatch.setattr(_work, "count_blas_threads", lambda: 8)
-    assert count(1568, 256, 256, 10) == 4
-    assert count(1568, 65, 10) == 2
-    assert count(1568, 64, 10) == 1
-    assert count(128, 1000, 10) == 8
-    assert count(1568, 256, 256, 10, batch_size=1) == 1
-    assert count(1568, 256, 256, 10, n_images=64) == 1
-    monkeypatch.setattr(config, "DISABLE_JIT", 1)
-    assert count(1568, 256, 256, 10) == 1
-    monkeypatch.undo()
-    with one_blas_thread():
-        assert count(1568, 256, 256, 10) == 1
-
-
-@pytest.mark.numba
-def test_inputs_that_are_on_in_half_the_images_go_by_blas_and_others_by_lists(monkeypatch):
-    from metaplastic_np._fast import products as _products
-
-    world = make_world(0, layer_sizes=(4, 5, 3), n_images=8)
-    (shown,) = world.presentations
-    images = np.arange(8)[:, None] < [4, 7, 2, 8]  # how many images each input is on in
-    world.presentations = [replace(shown, images=images.astype(shown.images.dtype))]
-    found, sort = [], _products.sort_inputs
-    monkeypatch.setattr(
-        _products, "sort_inputs", lambda *told: found.append(sort(*told)) or found[0]
-    )
-    learn(world, "numba")
-    (inputs,) = found
-    assert inputs.order.tolist() == [0, 1, 3, 2]
-    assert (inputs.n_dense, inputs.n_on) == (3, 4)
-
-
-@pytest.mark.numba
-@pytest.mark.parametrize(("threads", "has_limit"), [(1, False), (2, True)])
-def test_threads_of_our_own_are_alone_and_one_thread_may_have_those_of_blas(
-    threads, has_limit, monkeypatch
-):
-    from metaplastic_np._fast import work as _work
-
-    limits, limit = [], learning.one_blas_thread
-    monkeypatch.setattr(_work, "count_threads", lambda *_: threads)
-    monkeypatch.setattr(learning, "one_blas_thread", lambda: limits.append(limit()) or limits[-1])
-    learn(make_world(0), "numba")
-    assert len(limits) == 2 * has_limit  # to find BLAS, and to learn
-
-
-@pytest.mark.numba
-@given(st.integers(1, 9), st.integers(0, 1000), st.integers(1, 64))
-def test_parts_follow_each_other_and_are_cut_between_units(size, n, unit):
-    from metaplastic_np._fast import work as _work
-
-    parts = [
-        getattr(_work.part_of, "py_func", _work.part_of)(k, size, n, unit) for k in range(size)
-    ]
-    assert [first for first, _ in parts] == [0, *(end for _, end in parts[:-1])]
-    assert parts[-1][1] == n
-    assert all(first % unit == 0 for first, _ in parts if first < n)
-    units = [-(-(end - first) // unit) for first, end in parts]
-    assert max(units) - min(units) <= 1
-
-
-@pytest.mark.numba
-def test_work_space_is_as_large_as_it_must_be():
-    """For two threads, batches of 301 images, 1,900 dense inputs and 91 sparse ones."""
-    from types import SimpleNamespace
-
-    from metaplastic_np._fast import work as _work
-
-    sizes = np.array((2000, 200, 512, 10))
-    inputs = SimpleNamespace(images=np.zeros((1000, 0)), n_dense=1900, n_on=1991)
-    shape, works = _work.init_work(np.float32, sizes, inputs, 301, threads=2)
-    assert shape.strides.tolist() == [2048, 256, 512, 64]
-    assert shape.weights_at.tolist() == [0, 2001 * 200, 2001 * 200 + 201 * 512, 508_242]
-    assert shape.units_at.tolist() == [0, 0, 301 * 256, 301 * 768, 301 * 832]
-    assert len(works) == 2
-    for member, work in enumerate(works):
-        assert (work.team.member, work.team.met.size) == (member, 2 * 16)
-        assert work.units.size == 301 * 832
-        assert work.taken.size == 301 * 1741  # the most that a piece of 2^19 numbers holds
-        assert work.columns.starts.shape == (2, 3 * 91 + 2)
-        assert work.columns.places.shape == work.columns.values.shape == (2, 301 * 91 + 1)
-        assert work.d_units.size == 301 * 435  # units that a block of 2^17 numbers holds
-        assert work.block.size == 655 * 200
-        assert work.packed.size == 3 * 128 * 64
-        assert (work.sums.size, work.labels.size, work.positions.size) == (2000, 301, 301)
-    assert works[0].units is works[1].units
-    assert works[0].block is not works[1].block
-    assert _work.AT_ONCE % _work.TILE == 0
-
-
-@pytest.mark.numba
-@given(st.permutations(range(6)), st.integers(1, 4))
-def test_rows_are_sorted_where_they_are_whoever_sorts_which_columns(source, n_out):
-    from metaplastic_np._fast import products as _products
-
-    reorder = getattr(_products.reorder_rows_inplace, "py_func", _products.reorder_rows_inplace)
-    rows = np.arange(6.0 * n_out).reshape(6, n_out)
-    expected, flat, cut = rows[source], rows.ravel(), n_out // 2
-    reorder(flat, n_out, 0, cut, np.array(source))
-    reorder(flat, n_out, cut, n_out, np.array(source))
-    np.testing.assert_array_equal(rows, expected)
-
-
-@pytest.mark.numba
-@given(st.integers(0, 2**40))
-def test_the_bit_length_of_a_whole_number(number):
-    from metaplastic_np._fast import products as _products
-
-    assert getattr(_products.bit_length, "py_func", _products.bit_length)(number) == (
-        number.bit_length()
-    )
-
-
-@pytest.mark.numba
-@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1), DTYPES)
-def test_the_exponent_bounds_every_number(values, dtype):
-    from metaplastic_np._fast import products as _products
-
-    values = np.array(values, dtype)
-    e = int(_products.exponent(values.view(f"i{values.itemsize}")))
-    largest = float(np.abs(values).max())
-    assert largest < 2.0**e
-    if largest >= np.finfo(dtype).tiny:
-        assert largest >= 2.0 ** (e - 1)
-
-
-@pytest.mark.numba
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
-def test_no_bound_holds_what_is_not_finite(dtype, bad):
-    from metaplastic_np._fast import products as _products
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, None])
+def test_kernels_say_what_layers_say_of_what_is_not_finite_too(dtype, bad):
+    from metaplastic_np._fast import kernels
+    from metaplastic_np.nn import layers
 
-    values = np.array([1, bad, 2], dtype)
-    e = int(_products.exponent(values.view(f"i{values.itemsize}")))
-    assert e > np.finfo(dtype).maxexp
+    rng = np.random.default_rng(0)
+    units, d_units = rng.standard_normal((2, 5, 4)).astype(dtype)
+    biases, labels = rng.standard_normal(4).astype(dtype), np.array([3, 0, 1, 2, 0])
+    if bad is not None:
+        units[1, 2] = d_units[2, 1] = bad
+    with np.errstate(all="ignore"):
+        expected, positive = layers.relu_forward(units + biases)
+        loss, cache = layers.softmax_cross_entropy_forward(units + biases, labels)
+        found, logits, d_found = units.copy(), units.copy(), d_units.copy()
+        kernels.add_bias_and_relu_inplace(found, biases)
+        kernels.mask_inplace(d_found, found)
+        loss_found = kernels.softmax_cross_entropy_inplace(logits, biases, labels)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(d_found, layers.relu_backward(d_units, positive))
+    tolerance = 100 * float(np.finfo(dtype).eps)
+    assert loss_found == pytest.approx(loss, rel=tolerance, nan_ok=True)
+    np.testing.assert_allclose(
+        logits, layers.softmax_cross_entropy_backward(cache), rtol=tolerance, atol=tolerance
+    )
+
+
+@pytest.mark.numba
+def test_the_fast_body_has_no_array_as_large_as_the_gradient():
+    """Beside the rate there are a block of it, the units of a batch, and pieces."""
+    world = make_world(0, layer_sizes=(2000, 1000, 3), n_images=4, dtype=np.float32)
+    learn(world, "numba")  # compiles
+    tracemalloc.start()
+    try:
+        learn(world, "numba")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 1 < peak / world.network.parameters.nbytes < 1.6
+
+
+@given(data=st.data())
+def test_the_rate_in_pieces_has_the_bits_of_the_whole(data):
+    world = data.draw(worlds(dtype=data.draw(DTYPES)))
+    rule = world.metaplasticity
+    shift = np.random.default_rng(0).standard_normal(rule.flexibility.shape)
+    world.network.parameters[:] += 0.1 * shift.astype(rule.flexibility.dtype)
+    plasticity = measure_plasticity(
+        rule.flexibility, measure_displacement(world.network, rule), steepness=rule.steepness
+    )
+    expected = measure_synaptic_rate(plasticity, learning_rate=0.3)
+    with mock.patch.object(metaplasticity, "PIECE", data.draw(st.integers(1, 40))):
+        found = rule.rule.coefficients(world.network.parameters, rule.hidden, learning_rate=0.3)
+    assert found.rate.tobytes() == expected.tobytes()
 
 
 # --- divergence ----------------------------------------------------------------------

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import metaplastic_np as mp
-from metaplastic_np.experiments import trials
+from metaplastic_np.experiments import draw_presentations, draw_trial
 from metaplastic_np.scenarios.schedules import SCHEDULES
 
 DIGESTS = Path(__file__).with_name("digests.json")
@@ -56,12 +56,12 @@ def draw_all():
         settings = mp.Settings(
             seed=3, n_features=0, schedule="poisoning-once", dtype=dtype, **SMALL
         )
-        draws = trials.draw_trial(mp.load_digits(), settings, 1)
+        draws = draw_trial(mp.load_digits(), settings, 1)
         drawn[f"items {dtype}"] = digest(draws.items.classes)
         images = draws.items.train_images, draws.items.test_images
         drawn[f"images {dtype}"] = digest(*images)
         drawn[f"initial weights {dtype}"] = digest(three_digits(draws.newborn.weights[0]))
-        shown = list(trials.draw_presentations(draws, settings))
+        shown = list(draw_presentations(draws, settings))
         drawn[f"labels {dtype}"] = digest(*(each.labels.astype(np.int64) for each in shown))
         drawn[f"orders {dtype}"] = digest(*(each.order.astype(np.int64) for each in shown))
         drawn[f"presented images {dtype}"] = digest(*(each.images for each in shown))

@@ -10,7 +10,7 @@ from hypothesis import given
 from worlds import SEEDS
 
 import metaplastic_np as mp
-from metaplastic_np.experiments.run import ARRAYS
+from metaplastic_np.experiments import ARRAYS
 from metaplastic_np.paper import controls, verdicts
 from metaplastic_np.paper.claims import CLAIMS
 from metaplastic_np.paper.reproduce import judge_run

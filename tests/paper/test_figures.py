@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import metaplastic_np as mp
-from metaplastic_np.experiments.run import ARRAYS, BY_TRIAL
+from metaplastic_np.experiments import ARRAYS, BY_TRIAL
 from metaplastic_np.plots import Matrix, Panel, Picture, Series
 from metaplastic_np.plots.figures import HOMOGENEOUS_STYLE, STYLES, style_of
 
