@@ -392,7 +392,7 @@ with threadpool_limits(limits=1):
 for size, (plain, ours, package) in zip(batch_sizes, 1e6 * medians, strict=True):
     print(
         f"batch of {size:>3}: NumPy {plain:6.0f} µs, this kernel {ours:6.0f} µs "
-        f"({plain / ours:.2g} times as fast), learn_item {package:6.0f} µs"
+        f"({plain / ours:#.2g} times as fast), learn_item {package:6.0f} µs"
     )
 
 ratios = medians[:, 0] / medians[:, 1]
@@ -403,8 +403,8 @@ for name, times, (color, style) in zip(ways, medians.T, styles, strict=True):
 axes.set(
     xlabel="images per update (batch size)",
     ylabel="microseconds per update",
-    title=f"This kernel is {ratios[0]:.2g} times as fast as NumPy for "
-    f"batches of {batch_sizes[0]}, {ratios[-1]:.2g} times for {batch_sizes[-1]}",
+    title=f"This kernel is {ratios[0]:#.2g} times as fast as NumPy for "
+    f"batches of {batch_sizes[0]}, {ratios[-1]:#.2g} times for {batch_sizes[-1]}",
 )
 axes.set_xticks(batch_sizes, batch_sizes)
 axes.yaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 5)))
