@@ -467,8 +467,8 @@ for dtype, backend, tolerance in (
 #   ``forward_into.inspect_types()``. Where does float64 come in?
 # * Break the kernel: let W take its step before the gradient goes back. How far
 #   apart are the parameters now?
-# * Add 0.1 to every pixel, so that none is 0. Which of the three programs slows down
-#   most, and why?
+# * Add 0.1 to every pixel, so that none is 0. Which of the three programs slows
+#   down most, and why?
 #
 # References
 # ----------
