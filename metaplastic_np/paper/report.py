@@ -26,6 +26,7 @@ from ..metrics import (
     CLEAR,
     MEMORIZED_LEVEL,
     measure_false_alarms,
+    measure_fewest_hits,
     measure_interval,
     measure_memorized,
     measure_recall,
@@ -307,12 +308,8 @@ def _memorized_as_published(confusion: NDArray[Any]) -> NDArray[np.bool_]:
     Their repository (vsnnlab/Metaplasticity, MATLAB) counts shuffles of the labels strictly above
     the hits. Hits of shuffled labels are hypergeometric, so this is what many shuffles tend to.
     """
-    from scipy.stats import hypergeom
-
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    answered, belong = confusion.sum(axis=-2), confusion.sum(axis=-1)
-    total = belong.sum(axis=-1, keepdims=True)
-    return hypergeom.sf(hits, total, answered, belong) < MEMORIZED_LEVEL
+    return hits + 1 >= measure_fewest_hits(confusion)  # P(X > hits) is P(X >= hits + 1)
 
 
 def _show_memorized(evidence: Evidence) -> str:

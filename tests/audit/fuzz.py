@@ -32,7 +32,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import scipy.stats  # noqa: F401  (the package imports it when it needs it, which takes a while)
+import scipy.special  # noqa: F401  (the package imports it when it needs it, which takes a while)
 
 import metaplastic_np as mp
 from metaplastic_np import cli

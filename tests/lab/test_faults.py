@@ -63,7 +63,7 @@ from pathlib import Path
 from metaplastic_np import cli
 from metaplastic_np.cli import commands
 from metaplastic_np.experiments import trials
-import metaplastic_np.plots.figures, scipy.stats, tqdm
+import metaplastic_np.plots.figures, scipy.special, tqdm
 trials.STATE_SECONDS = 0.0  # each trial keeps its state after each presentation
 draw, kills, arguments = random.Random(0), 0, sys.argv[1:]
 run_experiments = commands.run_experiments
