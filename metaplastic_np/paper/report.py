@@ -33,6 +33,8 @@ from ..metrics import (
 )
 from ..plots import Picture, measure_table
 from ..scenarios import DATASETS
+from .claims import CLAIMS
+from .table import list_pictures
 from .verdicts import N_CONTROLS
 
 __all__ = ["make_report"]
@@ -42,25 +44,6 @@ Judged = Mapping[str, Any]
 Drawn = Mapping[str, tuple[Picture, bytes]]
 
 SYMBOLS = {"holds": "\u2713", "fails": "\u2717", "undecided": "?", "not run": "\u2013"}
-# The controls that the paper lacks, and what it means if one fails: the instructive case.
-READINGS = {
-    "C10": "One flexibility everywhere does at least as well after one pass: mixing is not what "
-    "makes the serial position effect.",
-    "C11": "After nine passes, too, one flexibility everywhere does at least as well: mixing is "
-    "not what serves more time scales.",
-    "C12": "Even with true labels, which is rehearsal, the conventional network recalls less: "
-    "label noise alone does not explain its forgetting.",
-}
-# The runs behind a picture, where they are not the one of its name.
-RUNS = {
-    "first-and-last-item": ("serial-position",),
-    "list-of-30": ("serial-position-30",),
-    "hebb-repetition": ("hebb-repetition", "data-poisoning"),
-    "biased-flexibility": ("biased-flexibility", "serial-position"),
-    "homogeneous-sweep": ("homogeneous-sweep", "serial-position"),
-    "non-targets": ("serial-position", "non-target-none", "non-target-true"),
-    "which-synapses": ("serial-position",),
-}
 MURDOCK = {10: ("6.39", 10, "2 s"), 30: ("8.82", 30, "1 s")}  # recalled, of so many, at what pace
 
 
@@ -219,6 +202,11 @@ def _verdict(claim: Mapping[str, Any]) -> str:
     return claim["verdict"] if claim["n"] else "not run"
 
 
+def _read(claim: Mapping[str, Any]) -> str:
+    """What it means if a claim fails, of the controls that the paper lacks; else nothing."""
+    return CLAIMS[claim["id"]].reading if claim["id"] in CLAIMS else ""
+
+
 def _badge(verdict: str) -> str:
     """The word, a symbol and a color."""
     symbol = f'<b aria-hidden="true">{SYMBOLS[verdict]}</b>'
@@ -231,7 +219,7 @@ def _show_card(evidence: Evidence, judged: Judged) -> str:
     legend = "At the right: mean of the weakest margin, one-sided 95&nbsp;% bounds, n trials."
     parts = [f'<p class="soft">{escape(about)}. {legend}</p>']
     for title, is_ours in (("Claims of the paper", False), ("Controls that it lacks", True)):
-        claims = [claim for claim in judged["claims"] if (claim["id"] in READINGS) == is_ours]
+        claims = [claim for claim in judged["claims"] if bool(_read(claim)) == is_ours]
         found = [_verdict(claim) for claim in claims]
         counts = f"{found.count('holds')} of {len(claims)} hold"
         for verdict, word in (("fails", "failing"), ("undecided",) * 2, ("not run",) * 2):
@@ -252,8 +240,8 @@ def _show_claim(claim: Mapping[str, Any]) -> str:
         weakest = next(part for part in claim["parts"] if all(part[k] == claim[k] for k in shown))
         trials = f"<small>n = {claim['n']}</small>"
         margin = f"{mean} [{', '.join(ends)}] {trials}<span>{escape(weakest['name'])}</span>"
-    if verdict == "fails" and claim["id"] in READINGS:
-        reading = f'<p class="reading">{READINGS[claim["id"]]}</p>'
+    if verdict == "fails" and _read(claim):
+        reading = f'<p class="reading">{_read(claim)}</p>'
     return (
         f'<li><span class="id">{escape(claim["id"])}</span>{_badge(verdict)}\n'
         f"<div><p>{escape(claim['statement'])}</p>{reading}</div>\n"
@@ -286,7 +274,7 @@ def _show_figure(name: str, picture: Picture, svg: bytes, evidence: Evidence) ->
     panels = [panel for row in picture.rows for panel in row]
     tables = [_table(panel.title or panel.ylabel, *measure_table(panel)) for panel in panels]
     runs = []
-    for run in RUNS.get(name, (name,)):
+    for run in list_pictures()[name].needs:
         if run in evidence:
             made = evidence[run].settings
             networks = escape(", ".join(made.networks))

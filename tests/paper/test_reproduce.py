@@ -20,7 +20,7 @@ def test_it_writes_every_run_claim_figure_and_one_report(made):
     runs = {f"{run}.{ending}" for run in RUNS for ending in ("npz", "csv")}
     assert names == runs | {"claims.json", "report.html", "figures"}
     figures = {path.name for path in (made / "figures").iterdir()}
-    assert figures == {f"{name}.{end}" for name in mp.paper.PICTURES for end in ("png", "svg")}
+    assert figures == {f"{name}.{end}" for name in mp.paper.list_pictures() for end in ("png", "svg")}
     assert (made / "report.html").stat().st_size < 8e6
 
 
