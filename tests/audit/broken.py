@@ -232,7 +232,7 @@ BREAKS = [
         "a_weight_that_one_thread",
     ),
     ("workers", "        gate.wait()\n", "", "experiments", "all_begin_or_none"),
-    ("commands", '== content["crc32"]', "> 0", "reproduce", "a_resume_keeps"),
+    ("steepness", '== content["crc32"]', "> 0", "reproduce", "a_resume_keeps"),
     ("parser", "' '.join(message.split())", "message", "cli", "whatever_is_typed"),
     ("storage", "except Exception:", "except ValueError:", "sources", "damaged_npz"),
     ("items", "canvas /= 255", "canvas /= 256", "sources", "uint8_pixels"),
@@ -374,7 +374,7 @@ BREAKS = [
         "claims",
         "trials_that_both_have",
     ),
-    ("claims", "N_ITEMS.get(name, 10)", "run.settings.n_items", "claims", "cannot_be_measured"),
+    ("verdicts", "!= row.n_items:", "!= run.settings.n_items:", "claims", "cannot_be_measured"),
     (
         "controls",
         "run.recall.copy(), run.conf",
@@ -514,8 +514,8 @@ BREAKS = [
         "same_bits",
         "shifted",
     ),
-    ("commands", '        "refresh": options.refresh,\n', "", "options", "becomes_the_settings"),
-    ("commands", "resume=options.resume)", "resume=False)", "options", "asks_for"),
+    ("options", '        "refresh": model.refresh,\n', "", "options", "becomes_the_settings"),
+    ("plans", "resume=running.resume)", "resume=False)", "options", "asks_for"),
     (
         "trials",
         "            modulate_biases=settings.modulate_biases,\n",
