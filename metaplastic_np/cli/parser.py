@@ -9,7 +9,8 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,11 +18,23 @@ from .._util import checks, errors
 from ..bench import SECTIONS
 from ..experiments import find_version
 from ..learning import REFRESHES
-from ..paper import PRESETS
+from ..paper import EXPERIMENTS, PRESETS
 from ..scenarios import DATASETS, NON_TARGETS
 from . import commands
+from .options import (
+    BenchOptions,
+    DataOptions,
+    Model,
+    ReportOptions,
+    ReproduceOptions,
+    Running,
+    RunOptions,
+)
+from .words import PROGRAM, complain
 
 __all__ = ["main"]
+
+PARTS = {"running": Running, "model": Model}  # fields that are dataclasses themselves
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,30 +56,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     2
     """
     try:
-        options = _parser().parse_args(arguments)
+        found = _parser().parse_args(arguments)
     except SystemExit as stop:  # argparse has said why, or has shown the help
         return int(stop.code or 0)
+    options = () if found.options is None else (_make(found.options, found),)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        return _guarded(options)
+        return _guarded(found.command, *options)
 
 
-def _guarded(options: argparse.Namespace) -> int:
+def _make(kind: type[Any], found: argparse.Namespace) -> Any:
+    """A command's options, each field by the name of its option."""
+    values = {
+        field.name: _make(PARTS[field.name], found)
+        if field.name in PARTS
+        else getattr(found, field.name)
+        for field in fields(kind)
+    }
+    return kind(**values)
+
+
+def _guarded(command: Callable[..., int], *options: Any) -> int:
     """Run a command; whatever goes wrong becomes one line and an exit status."""
     try:
-        status = int(options.command(options))
+        status = command(*options)
         sys.stdout.flush()  # a reader that went away is met here, not at exit
         return status
     except KeyboardInterrupt:
         return _stopped()
     except errors.InputError as error:
-        commands.complain(str(error))
+        complain(str(error))
         return 2
     except (errors.OutputError, errors.DivergenceError, errors.WorkerError) as error:
-        commands.complain(str(error))
+        complain(str(error))
         return 1
     except MemoryError as error:
-        commands.complain(f"this does not fit into memory: {error}")
+        complain(f"this does not fit into memory: {error}")
         return 1
     except BrokenPipeError:  # `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -76,7 +101,7 @@ def _guarded(options: argparse.Namespace) -> int:
             return _stopped()
         if os.environ.get("METAPLASTIC_NP_DEBUG"):
             raise
-        commands.complain(
+        complain(
             f"unexpected {type(error).__name__}: {error} "
             "(METAPLASTIC_NP_DEBUG=1 shows where; please report it)"
         )
@@ -84,12 +109,12 @@ def _guarded(options: argparse.Namespace) -> int:
 
 
 def _stopped() -> int:
-    commands.complain("stopped by Ctrl-C")
+    complain("stopped by Ctrl-C")
     return 130
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    commands.complain(f"warning: {message}")
+    complain(f"warning: {message}")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -97,15 +122,15 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is."""
-        self.exit(2, f"{commands.PROGRAM}: {' '.join(message.split())} (see {self.prog} --help)\n")
+        self.exit(2, f"{PROGRAM}: {' '.join(message.split())} (see {self.prog} --help)\n")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog=commands.PROGRAM,
+        prog=PROGRAM,
         description="Metaplastic synapses for continual learning, from scratch.",
     )
-    version = f"{commands.PROGRAM} {find_version('metaplastic_np')}"
+    version = f"{PROGRAM} {find_version('metaplastic_np')}"
     parser.add_argument("--version", action="version", version=version)
     chosen = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     shared = [_running_options(), _model_options()]
@@ -113,8 +138,9 @@ def _parser() -> argparse.ArgumentParser:
     run = chosen.add_parser(
         "run", parents=shared, help="run an experiment: a table, a figure, and files in --out"
     )
-    run.set_defaults(command=commands.run)
-    run.add_argument("experiment", choices=commands.EXPERIMENTS, help="which experiment")
+    run.set_defaults(command=commands.run, options=RunOptions)
+    alone = [name for name, row in EXPERIMENTS.items() if row.alone]
+    run.add_argument("experiment", choices=alone, help="which experiment")
     run.add_argument("--items", type=int, default=10, help="how many items are learned (10)")
     run.add_argument("--trials", type=int, default=10, help="independent trials (10)")
     run.add_argument(
@@ -122,13 +148,18 @@ def _parser() -> argparse.ArgumentParser:
         help="comma-separated: conventional (flexibility 1), stable (0.3), hybrid (random), "
         "biased-up and biased-down (random, more or less flexible), homogeneous:F (F everywhere)",
     )
+    run.add_argument(
+        "--by-epoch",
+        action="store_true",
+        help="also test all items after every epoch, and keep it in the npz (takes longer)",
+    )
 
     reproduce = chosen.add_parser(
         "reproduce",
         parents=shared,
         help="run every experiment, judge every claim, write one report",
     )
-    reproduce.set_defaults(command=commands.reproduce)
+    reproduce.set_defaults(command=commands.reproduce, options=ReproduceOptions)
     reproduce.add_argument(
         "--preset",
         choices=PRESETS,
@@ -140,25 +171,27 @@ def _parser() -> argparse.ArgumentParser:
     report = chosen.add_parser(
         "report", help="judge and draw again what a folder holds, without learning"
     )
-    report.set_defaults(command=commands.report)
+    report.set_defaults(command=commands.report, options=ReportOptions)
     report.add_argument("folder", type=Path, help="where run or reproduce wrote its results")
 
     data = chosen.add_parser("data", help="list, fetch or check images")
     actions = data.add_subparsers(title="actions", required=True, metavar="ACTION")
-    for name, command, words in (
-        ("list", commands.list_data, "which images there are, and where"),
-        ("check", commands.list_data, "the same; exit status 1 if a file is damaged"),
+    for name, words in (
+        ("list", "which images there are, and where"),
+        ("check", "the same; exit status 1 if a file is damaged"),
     ):
         action = actions.add_parser(name, help=words)
-        action.set_defaults(command=command, is_check=name == "check")
+        action.set_defaults(
+            command=commands.list_data, options=DataOptions, is_check=name == "check"
+        )
     fetch = actions.add_parser("fetch", help="download images (needs the extra 'mnist')")
     fetch.add_argument("name", choices=["mnist"], help="which")
-    fetch.set_defaults(command=commands.fetch_data)
+    fetch.set_defaults(command=commands.fetch_data, options=None)
 
     bench = chosen.add_parser(
         "bench", help="measure the speed beside PyTorch, JAX and NumPy (the extra 'bench')"
     )
-    bench.set_defaults(command=commands.bench)
+    bench.set_defaults(command=commands.bench, options=BenchOptions)
     bench.add_argument(
         "--sections", default=",".join(SECTIONS), help="which comparisons (all: %(default)s)"
     )
@@ -167,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
 
     info = chosen.add_parser("info", help="show versions, CPU, BLAS and backend")
-    info.set_defaults(command=commands.info)
+    info.set_defaults(command=commands.info, options=None)
     return parser
 
 

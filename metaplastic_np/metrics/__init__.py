@@ -7,6 +7,7 @@ from .recall import (
     measure_capacity,
     measure_confusion,
     measure_false_alarms,
+    measure_fewest_hits,
     measure_forgetting,
     measure_gross_memory,
     measure_memorized,

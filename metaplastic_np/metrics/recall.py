@@ -15,6 +15,7 @@ groups beyond them have no right answer, and the measures below leave them out. 
 
 from __future__ import annotations
 
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ __all__ = [
     "measure_capacity",
     "measure_confusion",
     "measure_false_alarms",
+    "measure_fewest_hits",
     "measure_forgetting",
     "measure_gross_memory",
     "measure_memorized",
@@ -40,6 +42,7 @@ __all__ = [
 Float = NDArray[np.float64]
 
 MEMORIZED_LEVEL = 0.05
+ROUNDING = 1e-7  # of a sum of probabilities: nearer to the level, it is counted in whole numbers
 CLEAR = 0.25  # hits minus false alarms of an item that is clearly remembered
 
 
@@ -174,15 +177,55 @@ def measure_memorized(confusion: ArrayLike, *, level: float = MEMORIZED_LEVEL) -
     >>> measure_memorized([[9, 1], [1, 9]])
     array([ True,  True])
     """
-    from scipy.stats import hypergeom  # takes longer to import than this package
+    hits = np.diagonal(checks.check_confusion(confusion), axis1=-2, axis2=-1)
+    return hits >= measure_fewest_hits(confusion, level=level)
 
+
+def measure_fewest_hits(
+    confusion: ArrayLike, *, level: float = MEMORIZED_LEVEL
+) -> NDArray[np.int64]:
+    """How many hits an item needs to be memorized, given how often it was answered.
+
+    Parameters
+    ----------
+    confusion : int array (..., n_items, n_items)
+    level : float
+        Memorized means P(X >= hits) < level.
+
+    Returns
+    -------
+    int array (..., n_items)
+        Above the number of its test images where no number of hits is enough.
+
+    Examples
+    --------
+    >>> measure_fewest_hits([[9, 1], [1, 9]])  # 10 of 20 images were answered as each item
+    array([8, 8])
+    """
     counts = checks.check_confusion(confusion)
     level = checks.check_probability("level", level)
-    hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    answered = counts.sum(axis=-2)
-    belong = counts.sum(axis=-1)
-    total = belong.sum(axis=-1, keepdims=True)
-    return hypergeom.sf(hits - 1, total, answered, belong) < level
+    belong = int(counts.sum(axis=-1).flat[0])  # the same for all items
+    total = belong * counts.shape[-1]
+    answered, place = np.unique(counts.sum(axis=-2), return_inverse=True)
+    fewest = [_find_fewest_hits(total, int(number), belong, level) for number in answered]
+    return np.array(fewest)[place].reshape(*counts.shape[:-1])
+
+
+def _find_fewest_hits(total: int, answered: int, belong: int, level: float) -> int:
+    """Fewest hits h with P(X >= h) < level: sum the probabilities, the rarest first."""
+    from scipy.special import gammaln  # scipy.stats takes longer to import than this package
+
+    def log_ways(n: int, k: NDArray[np.int64] | int) -> Any:
+        return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - np.asarray(k) + 1)
+
+    others = total - belong
+    hits = np.arange(max(0, answered - others), min(answered, belong) + 1)
+    ways = log_ways(belong, hits) + log_ways(others, answered - hits)
+    tail = np.exp(ways - log_ways(total, answered))[::-1].cumsum()[::-1]
+    for index in np.flatnonzero(abs(tail / level - 1) < ROUNDING):  # whole numbers do not round
+        all_ways = (comb(belong, h) * comb(others, answered - h) for h in hits[index:].tolist())
+        tail[index] = sum(all_ways) / comb(total, answered)
+    return int(hits[0] + np.count_nonzero(tail >= level))
 
 
 def measure_capacity(confusion: ArrayLike) -> NDArray[np.int64]:

@@ -7,6 +7,8 @@ trials or more, which stays inside what was observed, and a t interval where the
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -23,7 +25,7 @@ Float = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 BOOTSTRAP_TRIALS = 10  # fewer than that, resampling makes intervals that are too short
-RESAMPLES = 2000
+RESAMPLES, AT_ONCE = 2000, 50
 
 
 def measure_interval(values: ArrayLike, *, confidence: float = CONFIDENCE) -> Float:
@@ -45,13 +47,13 @@ def measure_interval(values: ArrayLike, *, confidence: float = CONFIDENCE) -> Fl
     >>> round(float(measure_interval(np.array([1.0, 2.0, 3.0]))), 2)
     2.48
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit  # scipy.stats takes longer to import than this package
 
     values = np.asarray(values, dtype=np.float64)
     n = len(values)
     if n < 2:
         return np.full(values.shape[1:], np.nan)
-    quantile = t.ppf((1 + checks.check_probability("confidence", confidence)) / 2, n - 1)
+    quantile = stdtrit(n - 1, (1 + checks.check_probability("confidence", confidence)) / 2)
     return quantile * np.std(values, axis=0, ddof=1) / np.sqrt(n)
 
 
@@ -112,18 +114,28 @@ def measure_figure_interval(values: ArrayLike, *, confidence: float = CONFIDENCE
     if len(values) < BOOTSTRAP_TRIALS:
         half = measure_interval(values, confidence=confidence)
         return values.mean(axis=0) + np.array([-half, half])
-    from scipy.stats import bootstrap
+    tail = (1 - checks.check_probability("confidence", confidence)) / 2
+    means = np.sort(_resample_means(values), axis=-1)
+    return np.array([_interpolate(means, tail), _interpolate(means, 1 - tail)])
 
-    found = bootstrap(
-        (values,),
-        np.mean,
-        confidence_level=checks.check_probability("confidence", confidence),
-        n_resamples=RESAMPLES,
-        batch=50,
-        method="percentile",
-        rng=np.random.default_rng(0),  # the same picture from the same results
-    ).confidence_interval
-    return np.array([found.low, found.high])
+
+def _resample_means(values: Float) -> Float:
+    """Means of trials drawn with replacement, (..., RESAMPLES)."""
+    rng = np.random.default_rng(0)  # the same picture from the same results
+    trials, n = np.moveaxis(values, 0, -1), len(values)
+    means = [
+        trials[..., rng.integers(n, size=(AT_ONCE, n))].mean(axis=-1)
+        for _ in range(RESAMPLES // AT_ONCE)
+    ]
+    return np.concatenate(means, axis=-1)
+
+
+def _interpolate(ordered: Float, share: float) -> Float:
+    """Below which a share of the values lies, along the last axis: linear between two of them."""
+    n = ordered.shape[-1]
+    place = share * n + (1 - share)  # from 1 to n
+    below, part = int(place) - 1, place % 1
+    return (1 - part) * ordered[..., below] + part * ordered[..., below + 1]
 
 
 def measure_rank_correlation(values: ArrayLike, others: ArrayLike) -> Float:
@@ -143,10 +155,23 @@ def measure_rank_correlation(values: ArrayLike, others: ArrayLike) -> Float:
     >>> float(measure_rank_correlation([1, 2, 3, 4], [10, 20, 40, 30]).round(3))
     0.8
     """
-    from scipy.stats import rankdata
-
-    ranks = [rankdata(side, axis=-1) for side in (values, others)]
+    ranks = [_rank(np.asarray(side)) for side in (values, others)]
     one, other = (side - side.mean(axis=-1, keepdims=True) for side in ranks)
     both = np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1))
     product = (one * other).sum(axis=-1)
     return np.divide(product, both, out=np.zeros(np.shape(product)), where=both > 0)
+
+
+def _rank(values: NDArray[Any]) -> Float:
+    """Ranks along the last axis, from 1; equal values share the mean of theirs."""
+    order = np.argsort(values, axis=-1)
+    ordered = np.take_along_axis(values, order, axis=-1)
+    is_first = np.ones(values.shape, dtype=bool)  # of equal values
+    is_first[..., 1:] = ordered[..., 1:] != ordered[..., :-1]
+    is_last = np.roll(is_first, -1, axis=-1)
+    place = np.arange(1, values.shape[-1] + 1)
+    first = np.maximum.accumulate(np.where(is_first, place, 1), axis=-1)
+    last = np.minimum.accumulate(np.where(is_last, place, len(place))[..., ::-1], axis=-1)
+    ranks = np.empty(values.shape)
+    np.put_along_axis(ranks, order, (first + last[..., ::-1]) / 2, axis=-1)
+    return ranks

@@ -19,7 +19,7 @@ from ..metrics import (
 from ..plots import Matrix, Panel, Picture, Series
 from ..scenarios import PASSES, measure_positions
 
-__all__ = ["PICTURES", "show_all", "show_serial_position"]
+__all__ = ["show_serial_position"]
 
 Float = NDArray[np.float64]
 Evidence = Mapping[str, Results]
@@ -97,7 +97,8 @@ def show_serial_position(run: Results) -> Picture:
     )
 
 
-def _first_and_last(run: Results) -> Picture:
+def show_first_and_last(run: Results) -> Picture:
+    """Recall of the first and of the last item, after every epoch."""
     n_items, epochs = run.settings.n_items, run.settings.epochs
     x = np.arange(n_items * epochs + 1) / epochs
     panels: list[Panel | Matrix] = [
@@ -117,7 +118,8 @@ def _first_and_last(run: Results) -> Picture:
     )
 
 
-def _long_list(run: Results) -> Picture:
+def show_long_list(run: Results) -> Picture:
+    """How many items are memorized as a list grows, and how well each of them."""
     n_items = run.settings.n_items
     x = np.arange(n_items + 1)
     presented = x[1:, None] > x[:-1]  # (presentations, items)
@@ -195,7 +197,7 @@ def show_repetition(run: Results) -> Picture:
     )
 
 
-def _repetition(evidence: Evidence) -> Picture:
+def show_nine_passes(evidence: Evidence) -> Picture:
     """The nine passes before the poison, and the networks that only repeat."""
     runs = [evidence[name] for name in ("data-poisoning", "hebb-repetition") if name in evidence]
     n_trials, n_rows = (min(run.recall.shape[axis] for run in runs) for axis in (1, 2))
@@ -311,7 +313,7 @@ def show_biased(run: Results) -> Picture:
     )
 
 
-def _biased(evidence: Evidence) -> Picture:
+def show_biased_and_hybrid(evidence: Evidence) -> Picture:
     """The biased networks, with the hybrid of the same trials."""
     biased, hybrid = evidence["biased-flexibility"], evidence["serial-position"]
     picture = show_biased(biased)
@@ -324,7 +326,7 @@ def _biased(evidence: Evidence) -> Picture:
     return replace(picture, rows=[[both]])
 
 
-def _sweep(evidence: Evidence) -> Picture:
+def show_sweep(evidence: Evidence) -> Picture:
     """One flexibility everywhere, from stable to conventional, and the hybrid beside it."""
     sweep, mixed = evidence["homogeneous-sweep"], evidence["serial-position"]
     n_trials = min(sweep.settings.trials, mixed.settings.trials)
@@ -376,7 +378,7 @@ def _sweep(evidence: Evidence) -> Picture:
     )
 
 
-def _non_targets(evidence: Evidence) -> Picture:
+def show_non_targets(evidence: Evidence) -> Picture:
     """Mean recall by the labels that other items' images carry."""
     runs = ("serial-position", "non-target-none", "non-target-true")
     words = ("permuted\n(paper)", "none\nshown", "true\n(rehearsal)")
@@ -406,7 +408,7 @@ def _non_targets(evidence: Evidence) -> Picture:
     )
 
 
-def _which_synapses(run: Results) -> Picture:
+def show_synapses(run: Results) -> Picture:
     """Where in the range of flexibility old and new items are held."""
     index = run.settings.networks.index("hybrid")
     shown = (
@@ -432,71 +434,3 @@ def _which_synapses(run: Results) -> Picture:
         "the first item put them, flexible ones where the last items did.",
         rows=[matrices],
     )
-
-
-def _of(name: str, show: Callable[[Results], Picture]) -> Callable[[Evidence], Picture]:
-    return lambda evidence: show(evidence[name])
-
-
-def _has(run: str) -> Callable[[Evidence], bool]:
-    return lambda evidence: run in evidence
-
-
-def _has_network(*needed: tuple[str, str]) -> Callable[[Evidence], bool]:
-    """Whether runs are there, each with a network."""
-    return lambda evidence: all(
-        run in evidence
-        and any(name.startswith(network) for name in evidence[run].settings.networks)
-        for run, network in needed
-    )
-
-
-def _has_measured(what: str) -> Callable[[Evidence], bool]:
-    """Whether the lists of ten were run with a setting, and a hybrid."""
-    return lambda evidence: (
-        _has_network(_HYBRID)(evidence) and getattr(evidence["serial-position"].settings, what)
-    )
-
-
-_HYBRID = ("serial-position", "hybrid")  # every comparison needs it
-# By name: whether the evidence suffices, and the picture.
-PICTURES: dict[str, tuple[Callable[[Evidence], bool], Callable[[Evidence], Picture]]] = {
-    "serial-position": (_has("serial-position"), _of("serial-position", show_serial_position)),
-    "first-and-last-item": (_has_measured("by_epoch"), _of("serial-position", _first_and_last)),
-    "list-of-30": (_has("serial-position-30"), _of("serial-position-30", _long_list)),
-    "hebb-repetition": (
-        lambda evidence: bool({"data-poisoning", "hebb-repetition"} & set(evidence)),
-        _repetition,
-    ),
-    "data-poisoning": (_has("data-poisoning"), _of("data-poisoning", show_poisoning)),
-    "learning-frequency": (_has("learning-frequency"), _of("learning-frequency", show_frequency)),
-    "biased-flexibility": (_has_network(_HYBRID, ("biased-flexibility", "")), _biased),
-    "homogeneous-sweep": (_has_network(_HYBRID, ("homogeneous-sweep", "homogeneous:")), _sweep),
-    "non-targets": (
-        _has_network(_HYBRID, ("non-target-none", "hybrid"), ("non-target-true", "hybrid")),
-        _non_targets,
-    ),
-    "which-synapses": (_has_measured("by_flexibility"), _of("serial-position", _which_synapses)),
-}
-
-
-def show_all(evidence: Evidence) -> dict[str, Picture]:
-    """Every picture that the evidence suffices for.
-
-    Parameters
-    ----------
-    evidence : mapping of str to Results
-        By the names that ``reproduce`` gives its runs.
-
-    Returns
-    -------
-    dict of str to Picture
-
-    Examples
-    --------
-    >>> show_all({})
-    {}
-    """
-    return {
-        name: show(evidence) for name, (suffices, show) in PICTURES.items() if suffices(evidence)
-    }

@@ -26,12 +26,15 @@ from ..metrics import (
     CLEAR,
     MEMORIZED_LEVEL,
     measure_false_alarms,
+    measure_fewest_hits,
     measure_interval,
     measure_memorized,
     measure_recall,
 )
 from ..plots import Picture, measure_table
 from ..scenarios import DATASETS
+from .claims import CLAIMS
+from .table import list_pictures
 from .verdicts import N_CONTROLS
 
 __all__ = ["make_report"]
@@ -41,25 +44,6 @@ Judged = Mapping[str, Any]
 Drawn = Mapping[str, tuple[Picture, bytes]]
 
 SYMBOLS = {"holds": "\u2713", "fails": "\u2717", "undecided": "?", "not run": "\u2013"}
-# The controls that the paper lacks, and what it means if one fails: the instructive case.
-READINGS = {
-    "C10": "One flexibility everywhere does at least as well after one pass: mixing is not what "
-    "makes the serial position effect.",
-    "C11": "After nine passes, too, one flexibility everywhere does at least as well: mixing is "
-    "not what serves more time scales.",
-    "C12": "Even with true labels, which is rehearsal, the conventional network recalls less: "
-    "label noise alone does not explain its forgetting.",
-}
-# The runs behind a picture, where they are not the one of its name.
-RUNS = {
-    "first-and-last-item": ("serial-position",),
-    "list-of-30": ("serial-position-30",),
-    "hebb-repetition": ("hebb-repetition", "data-poisoning"),
-    "biased-flexibility": ("biased-flexibility", "serial-position"),
-    "homogeneous-sweep": ("homogeneous-sweep", "serial-position"),
-    "non-targets": ("serial-position", "non-target-none", "non-target-true"),
-    "which-synapses": ("serial-position",),
-}
 MURDOCK = {10: ("6.39", 10, "2 s"), 30: ("8.82", 30, "1 s")}  # recalled, of so many, at what pace
 
 
@@ -218,6 +202,11 @@ def _verdict(claim: Mapping[str, Any]) -> str:
     return claim["verdict"] if claim["n"] else "not run"
 
 
+def _read(claim: Mapping[str, Any]) -> str:
+    """What it means if a claim fails, of the controls that the paper lacks; else nothing."""
+    return CLAIMS[claim["id"]].reading if claim["id"] in CLAIMS else ""
+
+
 def _badge(verdict: str) -> str:
     """The word, a symbol and a color."""
     symbol = f'<b aria-hidden="true">{SYMBOLS[verdict]}</b>'
@@ -230,7 +219,7 @@ def _show_card(evidence: Evidence, judged: Judged) -> str:
     legend = "At the right: mean of the weakest margin, one-sided 95&nbsp;% bounds, n trials."
     parts = [f'<p class="soft">{escape(about)}. {legend}</p>']
     for title, is_ours in (("Claims of the paper", False), ("Controls that it lacks", True)):
-        claims = [claim for claim in judged["claims"] if (claim["id"] in READINGS) == is_ours]
+        claims = [claim for claim in judged["claims"] if bool(_read(claim)) == is_ours]
         found = [_verdict(claim) for claim in claims]
         counts = f"{found.count('holds')} of {len(claims)} hold"
         for verdict, word in (("fails", "failing"), ("undecided",) * 2, ("not run",) * 2):
@@ -251,8 +240,8 @@ def _show_claim(claim: Mapping[str, Any]) -> str:
         weakest = next(part for part in claim["parts"] if all(part[k] == claim[k] for k in shown))
         trials = f"<small>n = {claim['n']}</small>"
         margin = f"{mean} [{', '.join(ends)}] {trials}<span>{escape(weakest['name'])}</span>"
-    if verdict == "fails" and claim["id"] in READINGS:
-        reading = f'<p class="reading">{READINGS[claim["id"]]}</p>'
+    if verdict == "fails" and _read(claim):
+        reading = f'<p class="reading">{_read(claim)}</p>'
     return (
         f'<li><span class="id">{escape(claim["id"])}</span>{_badge(verdict)}\n'
         f"<div><p>{escape(claim['statement'])}</p>{reading}</div>\n"
@@ -285,7 +274,7 @@ def _show_figure(name: str, picture: Picture, svg: bytes, evidence: Evidence) ->
     panels = [panel for row in picture.rows for panel in row]
     tables = [_table(panel.title or panel.ylabel, *measure_table(panel)) for panel in panels]
     runs = []
-    for run in RUNS.get(name, (name,)):
+    for run in list_pictures()[name].needs:
         if run in evidence:
             made = evidence[run].settings
             networks = escape(", ".join(made.networks))
@@ -307,12 +296,8 @@ def _memorized_as_published(confusion: NDArray[Any]) -> NDArray[np.bool_]:
     Their repository (vsnnlab/Metaplasticity, MATLAB) counts shuffles of the labels strictly above
     the hits. Hits of shuffled labels are hypergeometric, so this is what many shuffles tend to.
     """
-    from scipy.stats import hypergeom
-
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    answered, belong = confusion.sum(axis=-2), confusion.sum(axis=-1)
-    total = belong.sum(axis=-1, keepdims=True)
-    return hypergeom.sf(hits, total, answered, belong) < MEMORIZED_LEVEL
+    return hits + 1 >= measure_fewest_hits(confusion)  # P(X > hits) is P(X >= hits + 1)
 
 
 def _show_memorized(evidence: Evidence) -> str:

@@ -1,4 +1,4 @@
-"""The whole paper as a plan: which experiments, with which networks, in how many trials.
+"""The whole paper as a plan: the table's rows as settings, in the trials of a preset.
 
 Three presets. **quick** spends trials where the claims need them, for a laptop and a coffee.
 **standard** has more of everything. **paper** has the paper's head, image counts and batch, and
@@ -12,33 +12,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from .._util import checks
 from ..experiments import Results, Settings, init_settings, measure_work
-from ..scenarios import Dataset
+from ..scenarios import Dataset, count_new, draw_schedule
 from .claims import CLAIMS
+from .table import BEST, EXPERIMENTS, PRESETS
 from .verdicts import judge_claim, judge_controls
 
-__all__ = ["PRESETS", "judge_run", "plan_runs"]
+__all__ = ["judge_run", "plan_runs"]
 
 # Chosen on calibration seeds: the flexibility that, everywhere, gives the best mean recall of ten
 # items. docs/settings.md tells how.
 BEST_HOMOGENEOUS = {"digits": "homogeneous:0.825", "mnist": "homogeneous:0.8"}
-SWEEP = (0.5, 0.75, 0.825, 0.9)  # 0.3 and 1 are stable and conventional
-FINE_SWEEP = (0.4, 0.5, 0.6, 0.65, 0.7, 0.725, 0.75, 0.775, 0.8, 0.825, 0.85, 0.9, 0.95)
-LONG_LIST = 30
-PRESETS = ("quick", "standard", "paper")
-# Trials of each run, by preset.
-TRIALS = {
-    "serial-position": (18, 60, 10),
-    "biased-flexibility": (6, 30, 10),
-    "homogeneous-sweep": (5, 10, 10),
-    "non-target-true": (3, 10, 10),
-    "non-target-none": (3, 10, 10),
-    "serial-position-30": (3, 20, 10),
-    "hebb-repetition": (2, 10, 10),
-    "data-poisoning": (7, 10, 10),
-    "learning-frequency": (9, 10, 10),
-}
 PAPER: dict[str, Any] = {
     "hidden": (4096, 4096),
     "n_train_images": 2000,
@@ -73,33 +60,23 @@ def plan_runs(dataset: Dataset, preset: str, *, seed: int = 0) -> dict[str, Sett
     (30, 'frequency')
     """
     which = PRESETS.index(checks.check_choice("preset", preset, PRESETS))
-    ten = replace(init_settings(dataset), seed=seed)
-    thirty = replace(init_settings(dataset, n_items=LONG_LIST), seed=seed)
+    available = len(dataset.item_classes)
     best = BEST_HOMOGENEOUS.get(dataset.name, "homogeneous:0.8")
-    three = ("conventional", "stable", "hybrid")
-    pair = ("conventional", "hybrid")
-    # Where there is time: the stable network everywhere, and three passes of poison, not one.
-    more, other = (pair, ()) if preset == "quick" else (three, ("stable",))
-    poisoning = "poisoning-once" if preset == "quick" else "poisoning"
-    sweep = tuple(f"homogeneous:{f:g}" for f in (SWEEP if preset == "quick" else FINE_SWEEP))
-    runs = {
-        "serial-position": replace(ten, networks=three, by_epoch=(0, 9), by_flexibility=True),
-        "biased-flexibility": replace(ten, networks=("biased-up", "biased-down")),
-        "homogeneous-sweep": replace(ten, networks=sweep),
-        "non-target-true": replace(ten, networks=pair, non_target="true"),
-        "non-target-none": replace(ten, networks=pair, non_target="none"),
-        "serial-position-30": replace(thirty, networks=more),
-        "hebb-repetition": replace(ten, networks=(*other, best), schedule="repetition"),
-        "data-poisoning": replace(ten, networks=pair, schedule=poisoning),
-        "learning-frequency": replace(ten, networks=more, schedule="frequency"),
-    }
-    runs = {name: replace(run, trials=TRIALS[name][which]) for name, run in runs.items()}
-    if preset == "paper":
-        runs = {name: replace(run, **PAPER) for name, run in runs.items()}
-    n_items = len(dataset.item_classes)
-    wanted = {name: run.n_items for name, run in runs.items()}
-    wanted["data-poisoning"] = 2 * ten.n_items  # as many new ones
-    return {name: run for name, run in runs.items() if wanted[name] <= n_items}
+    runs = {}
+    for name, row in EXPERIMENTS.items():
+        changes = {"networks": row.networks, "schedule": row.schedule, **row.changes}
+        changes |= row.quick if preset == "quick" else PAPER if preset == "paper" else {}
+        changes["networks"] = tuple(best if net == BEST else net for net in changes["networks"])
+        run = replace(
+            init_settings(dataset, n_items=row.n_items),
+            seed=seed,
+            trials=row.trials[which],
+            **changes,
+        )
+        steps = draw_schedule(run.schedule, run.n_items, rng=np.random.default_rng(0))
+        if run.n_items + count_new(steps, run.n_items) <= available:
+            runs[name] = run
+    return runs
 
 
 def measure_plan(dataset: Dataset, runs: Mapping[str, Settings]) -> float:

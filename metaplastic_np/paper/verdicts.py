@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from .._util import checks, errors
 from ..experiments import Results
 from ..metrics import measure_bounds
-from .claims import CLAIMS, is_measurable
+from .claims import CLAIMS, Claim, find_homogeneous
 from .controls import left_out
+from .table import EXPERIMENTS
 
 __all__ = ["judge_claim", "judge_claims", "judge_controls"]
 
@@ -28,6 +29,23 @@ Float = NDArray[np.float64]
 Evidence = Mapping[str, Results]
 
 N_CONTROLS = 20
+
+
+def is_measurable(claim: Claim, evidence: Evidence) -> bool:
+    """Whether every run that a claim needs is there, with its networks and presentations."""
+    for name, networks in claim.needs.items():
+        run, row = evidence.get(name), EXPERIMENTS[name]
+        if run is None or run.settings.n_items != row.n_items:
+            return False
+        there = run.settings.networks
+        if not all(any(found.startswith(network) for found in there) for network in networks):
+            return False
+        if run.recall.shape[2] <= row.n_items * row.passes:
+            return False
+    if "homogeneous-sweep" in claim.needs:
+        swept = evidence["homogeneous-sweep"].settings.networks
+        return find_homogeneous(evidence["hebb-repetition"]) in swept
+    return True
 
 
 def judge_margins(margins: Mapping[str, Sequence[float] | Float]) -> dict[str, Any]:

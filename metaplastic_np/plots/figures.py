@@ -166,7 +166,7 @@ def make_figure(picture: Picture) -> Figure:
     Parameters
     ----------
     picture : Picture
-        For instance one of ``PICTURES``.
+        For instance one that :func:`show_all` gives.
 
     Returns
     -------

@@ -32,7 +32,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import scipy.stats  # noqa: F401  (the package imports it when it needs it, which takes a while)
+import scipy.special  # noqa: F401  (the package imports it when it needs it, which takes a while)
 
 import metaplastic_np as mp
 from metaplastic_np import cli
@@ -364,7 +364,7 @@ def parse_words(path: Path, data: bytes) -> bool:
     return status == 0
 
 
-STOPPED = ("_learn", "_announce", "_write_report", "run_bench", "fetch_mnist", "info")
+STOPPED = ("learn_plan", "_announce", "_write_report", "run_bench", "fetch_mnist", "info")
 
 
 def patch_commands() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import metaplastic_np as mp
 from metaplastic_np import cli
-from metaplastic_np.cli import commands
+from metaplastic_np.cli import plans, steepness
 
 RUN = ["run", "serial-position", "--items", "4", "--trials", "2", "--hidden", "8", "--batch", "64"]
 QUICK = [*RUN, "--epochs", "1", "--backend", "numpy"]
@@ -62,7 +62,8 @@ def test_every_option_reaches_the_settings(capsys):
         "--refresh": "update",
         "--out": "elsewhere",
     }
-    status, _, _ = run(*[word for pair in options.items() for word in pair], capsys=capsys)
+    words = [word for pair in options.items() for word in pair]
+    status, _, _ = run(*words, "--by-epoch", capsys=capsys)
     assert status == 0
     settings = mp.load_results("elsewhere/serial-position.npz").settings
     assert settings == mp.Settings(
@@ -91,7 +92,7 @@ def test_steepness_as_a_number_and_no_hidden_layer(capsys):
 
 
 def test_balance_finds_a_steepness_before_it_runs(capsys, monkeypatch):
-    monkeypatch.setattr(commands, "balance_steepness", lambda *_, **__: 123.0)
+    monkeypatch.setattr(steepness, "balance_steepness", lambda *_, **__: 123.0)
     status, _, _ = run("--steepness", "balance", capsys=capsys)
     assert status == 0
     assert mp.load_results("results/serial-position.npz").settings.steepness == 123
@@ -198,7 +199,7 @@ def test_a_bug_is_one_line_too_unless_debugging(capsys, monkeypatch):
     def stumble(*_, **__):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(commands, "run_experiments", stumble)
+    monkeypatch.setattr(plans, "run_experiments", stumble)
     status, _, err = run(capsys=capsys)
     assert status == 1
     assert err.startswith(
@@ -213,7 +214,7 @@ def test_ctrl_c_inside_an_import_is_still_ctrl_c(capsys, monkeypatch):
     def wrapped(*_, **__):
         raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
 
-    monkeypatch.setattr(commands, "run_experiments", wrapped)
+    monkeypatch.setattr(plans, "run_experiments", wrapped)
     status, _, err = run(capsys=capsys)
     assert (status, err) == (130, "metaplastic-np: stopped by Ctrl-C\n")
 
@@ -221,7 +222,7 @@ def test_ctrl_c_inside_an_import_is_still_ctrl_c(capsys, monkeypatch):
 def test_warnings_are_one_line(capsys, monkeypatch):
     import warnings
 
-    real = commands.run_experiments
+    real = plans.run_experiments
 
     def warn(*arguments, **options):
         with warnings.catch_warnings():
@@ -229,7 +230,7 @@ def test_warnings_are_one_line(capsys, monkeypatch):
             warnings.warn("mind the step", RuntimeWarning, stacklevel=1)
         return real(*arguments, **options)
 
-    monkeypatch.setattr(commands, "run_experiments", warn)
+    monkeypatch.setattr(plans, "run_experiments", warn)
     status, _, err = run(capsys=capsys)
     assert (status, err) == (0, "metaplastic-np: warning: mind the step\n")
 
@@ -250,9 +251,9 @@ def test_info_names_the_kernel_cache(capsys, monkeypatch):
 
 
 def test_ctrl_c_keeps_finished_trials_exits_130_and_resume_goes_on(capsys, monkeypatch):
-    whole = [*QUICK, "--trials", "3"]
+    whole = [*QUICK, "--trials", "3", "--by-epoch"]
     assert cli.main([*whole, "--out", "whole"]) == 0
-    write = commands.run_experiments
+    write = plans.run_experiments
 
     def interrupted(*arguments, on_trial, **options):
         def stop(done):
@@ -262,7 +263,7 @@ def test_ctrl_c_keeps_finished_trials_exits_130_and_resume_goes_on(capsys, monke
 
         return write(*arguments, on_trial=stop, **options)
 
-    monkeypatch.setattr(commands, "run_experiments", interrupted)
+    monkeypatch.setattr(plans, "run_experiments", interrupted)
     capsys.readouterr()
     assert cli.main([*whole, "--out", "cut"]) == 130
     err = capsys.readouterr().err
@@ -270,24 +271,25 @@ def test_ctrl_c_keeps_finished_trials_exits_130_and_resume_goes_on(capsys, monke
     assert "2 of 3 trials are kept in cut; add --resume" in err
     assert len(list(kept.iterdir())) == 2
 
-    monkeypatch.setattr(commands, "run_experiments", write)
+    monkeypatch.setattr(plans, "run_experiments", write)
     assert cli.main([*whole, "--out", "cut", "--resume"]) == 0
     assert not Path("cut/serial-position.trials").exists()
     one, other = (mp.load_results(f"{name}/serial-position.npz") for name in ("whole", "cut"))
     assert one.confusion.tobytes() == other.confusion.tobytes()
+    assert one.recall_by_epoch.size
     assert one.recall_by_epoch.tobytes() == other.recall_by_epoch.tobytes()
 
 
 def test_finished_trials_of_other_settings_are_refused_and_kept(capsys, monkeypatch):
-    real = commands.run_experiments
+    real = plans.run_experiments
 
     def interrupted(*arguments, on_trial, **options):
         real(*arguments, on_trial=on_trial, **options)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "run_experiments", interrupted)
+    monkeypatch.setattr(plans, "run_experiments", interrupted)
     assert run(capsys=capsys)[0] == 130
-    monkeypatch.setattr(commands, "run_experiments", real)
+    monkeypatch.setattr(plans, "run_experiments", real)
     for resume in ([], ["--resume"]):
         status, _, err = run("--seed", "3", *resume, capsys=capsys)
         assert status == 1
@@ -367,13 +369,13 @@ def test_ctrl_c_while_workers_start_is_silent_too(after):
 
 
 def test_a_worker_that_dies_exits_1_and_tells_what_is_kept(capsys, monkeypatch):
-    real = commands.run_experiments
+    real = plans.run_experiments
 
     def dying(*arguments, **options):
         real(*arguments, **options)
         raise mp.WorkerError("a worker process died")
 
-    monkeypatch.setattr(commands, "run_experiments", dying)
+    monkeypatch.setattr(plans, "run_experiments", dying)
     status, _, err = run(capsys=capsys)
     assert status == 1
     assert "2 of 2 trials are kept in" in err
@@ -414,3 +416,16 @@ def test_the_module_runs_as_a_program():
     )
     assert found.returncode == 2
     assert found.stderr == ("metaplastic-np: `trials` must be a whole number, at least 1; got 0\n")
+
+
+def test_a_run_imports_no_scipy_stats():
+    """It takes longer to import than a short run takes to learn."""
+    code = (
+        "import sys; from metaplastic_np.cli import main; status = main(sys.argv[1:]); "
+        "sys.exit(status or ('scipy.stats' in sys.modules and 'scipy.stats was imported'))"
+    )
+    many = ["--trials", "10"]  # from ten on, figures resample
+    found = subprocess.run(
+        [sys.executable, "-c", code, *QUICK, *many], capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stderr) == (0, "")

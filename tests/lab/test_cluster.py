@@ -13,7 +13,7 @@ from test_experiments import SMALL, same_bits
 
 import metaplastic_np as mp
 from metaplastic_np import cli
-from metaplastic_np.cli import commands
+from metaplastic_np.cli import plans
 
 RUN = ["run", "serial-position", "--items", "4", "--trials", "6", "--hidden", "8", "--epochs", "1"]
 
@@ -76,7 +76,7 @@ def test_when_all_workers_and_the_scheduler_die_finished_trials_are_kept(
 ):
     monkeypatch.chdir(tmp_path)
     address, workers = cluster
-    real = commands.run_experiments
+    real = plans.run_experiments
 
     def dying(*arguments, on_trial, **options):
         def kill(done):
@@ -88,13 +88,13 @@ def test_when_all_workers_and_the_scheduler_die_finished_trials_are_kept(
 
         return real(*arguments, on_trial=kill, **options)
 
-    monkeypatch.setattr(commands, "run_experiments", dying)
+    monkeypatch.setattr(plans, "run_experiments", dying)
     options = ["--backend", "numpy", "--out", "cut"]
     assert cli.main([*RUN, *options, "--cluster", address]) == 1
     err = capsys.readouterr().err
     assert "of 6 trials are kept in cut; add --resume" in err
     assert "a worker" in err
-    monkeypatch.setattr(commands, "run_experiments", real)
+    monkeypatch.setattr(plans, "run_experiments", real)
     assert cli.main([*RUN, *options, "--resume"]) == 0
     assert cli.main([*RUN, "--backend", "numpy", "--out", "whole"]) == 0
     one, other = (mp.load_results(f"{name}/serial-position.npz") for name in ("whole", "cut"))

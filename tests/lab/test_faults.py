@@ -21,7 +21,7 @@ from worlds import REPRODUCE
 import metaplastic_np as mp
 from metaplastic_np import cli
 from metaplastic_np._util import storage
-from metaplastic_np.cli import commands
+from metaplastic_np.cli import commands, plans
 from metaplastic_np.experiments import checkpoints, trials
 from metaplastic_np.experiments import run as experiments
 from metaplastic_np.experiments.settings import describe_run
@@ -61,12 +61,12 @@ KILLER = """
 import os, random, signal, sys, time
 from pathlib import Path
 from metaplastic_np import cli
-from metaplastic_np.cli import commands
+from metaplastic_np.cli import plans
 from metaplastic_np.experiments import trials
-import metaplastic_np.plots.figures, scipy.stats, tqdm
+import metaplastic_np.plots.figures, scipy.special, tqdm
 trials.STATE_SECONDS = 0.0  # each trial keeps its state after each presentation
 draw, kills, arguments = random.Random(0), 0, sys.argv[1:]
-run_experiments = commands.run_experiments
+run_experiments = plans.run_experiments
 before = {}
 while kills < 20 or len(before) < 3:
     reader, writer = os.pipe()
@@ -75,7 +75,7 @@ while kills < 20 or len(before) < 3:
         def begin(*given, **options):
             os.write(writer, b"x")
             return run_experiments(*given, **options)
-        commands.run_experiments = begin
+        plans.run_experiments = begin
         os._exit(cli.main([*arguments, "--resume"]))
     os.close(writer)
     assert os.read(reader, 1) == b"x", "it ended before it began"
@@ -164,8 +164,8 @@ def test_a_disk_too_full_for_a_trial_says_so_and_loses_no_other(capsys, monkeypa
 
         return real(*given, on_trial=then_fill, **options)
 
-    real, limits = commands.run_experiments, resource.getrlimit(resource.RLIMIT_FSIZE)
-    monkeypatch.setattr(commands, "run_experiments", fill)
+    real, limits = plans.run_experiments, resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr(plans, "run_experiments", fill)
     try:
         assert cli.main([*QUICK, "--out", "full"]) == 1
     finally:
@@ -183,8 +183,8 @@ def test_a_folder_deleted_while_a_run_writes_to_it_is_made_again(monkeypatch):
         return real(*given, on_trial=then_delete, **options)
 
     assert cli.main([*QUICK, "--out", "whole"]) == 0
-    real = commands.run_experiments
-    monkeypatch.setattr(commands, "run_experiments", delete)
+    real = plans.run_experiments
+    monkeypatch.setattr(plans, "run_experiments", delete)
     assert cli.main([*QUICK, "--out", "gone"]) == 0
     assert contents("gone") == contents("whole")
 
@@ -211,13 +211,13 @@ def test_no_clock_that_can_be_set_back_is_looked_at(monkeypatch):
     noon = iter(range(10**9, 0, -3600))
     monkeypatch.setattr(time, "time", lambda: next(noon))
     assert cli.main([*QUICK, "--out", "whole"]) == 0
-    real = commands._clear
-    monkeypatch.setattr(commands, "_clear", lambda *_: None)
+    real = commands.clear_checkpoints
+    monkeypatch.setattr(commands, "clear_checkpoints", lambda *_: None)
     assert cli.main([*QUICK, "--out", "resumed"]) == 0
     (kept,) = Path("resumed").glob("*.trials")
     for age, path in enumerate(sorted(kept.iterdir())):
         os.utime(path, (10**10 * (age % 2), 10**10 * (age % 2)))
-    monkeypatch.setattr(commands, "_clear", real)
+    monkeypatch.setattr(commands, "clear_checkpoints", real)
     (Path("resumed") / "serial-position.npz").unlink()
     assert cli.main([*QUICK, "--out", "resumed", "--resume"]) == 0
     assert contents("resumed") == contents("whole")

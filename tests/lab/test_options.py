@@ -16,7 +16,7 @@ from worlds import KINDS, learn, learn_plainly, make_world
 
 import metaplastic_np as mp
 from metaplastic_np import cli
-from metaplastic_np.cli import commands, parser
+from metaplastic_np.cli import commands, parser, plans
 from metaplastic_np.experiments import ARRAYS
 
 # --- learning ------------------------------------------------------------------------
@@ -184,6 +184,7 @@ BECOME_SETTINGS = {
     "--refresh": ("update", {"refresh"}),
     "--steepness": ("77", {"steepness"}),
     "--kappa": ("5", {"steepness", "kappa"}),
+    "--by-epoch": (None, {"by_epoch"}),
 }
 # Options about where and how: what is written, and what must be asked for.
 ASK_FOR = {
@@ -219,18 +220,18 @@ def ask(monkeypatch, tmp_path):
             asked[name] = value
             return result
 
-        digits, plan_runs, prepare = mp.load_digits(), commands.plan_runs, commands._prepare
-        monkeypatch.setattr(commands, "run_experiments", stop)
+        digits, plan_runs, prepare = mp.load_digits(), commands.plan_runs, plans._prepare
+        monkeypatch.setattr(plans, "run_experiments", stop)
         monkeypatch.setattr(commands, "load_dataset", lambda name: note("dataset", name, digits))
-        monkeypatch.setattr(commands, "open_pool", lambda n: note("jobs", n, nullcontext()))
-        monkeypatch.setattr(commands, "open_cluster", lambda to: note("cluster", to, nullcontext()))
+        monkeypatch.setattr(plans, "open_pool", lambda n: note("jobs", n, nullcontext()))
+        monkeypatch.setattr(plans, "open_cluster", lambda to: note("cluster", to, nullcontext()))
         monkeypatch.setattr(
             commands,
             "plan_runs",
             lambda data, preset, **of: note("preset", preset, plan_runs(data, preset, **of)),
         )
         monkeypatch.setattr(
-            commands,
+            plans,
             "_prepare",
             lambda *of, resume: note("resume", resume, prepare(*of, resume=resume)),
         )
@@ -254,6 +255,40 @@ def list_options(command):
     }
 
 
+def written(option, words):
+    """As it is typed; None for an option that takes no value."""
+    return [option] if words is None else [option, words]
+
+
+@pytest.mark.parametrize("experiment", [n for n, row in mp.paper.EXPERIMENTS.items() if row.alone])
+def test_a_run_tests_after_every_epoch_only_if_asked_to(experiment, ask):
+    for words in ([], ["--by-epoch"]):
+        (settings,) = ask("run", experiment, *words)["plan"].values()
+        assert settings.by_epoch == (tuple(range(settings.n_items)) if words else ())
+
+
+@pytest.mark.parametrize("command", ["run", "reproduce", "report", "data", "bench"])
+def test_options_are_frozen_and_no_field_is_left_out(command, ask, monkeypatch):
+    """Whatever a command can be told is a field of its options, and nothing else is."""
+    name = "list_data" if command == "data" else command
+    words = {"run": ["serial-position"], "report": ["folder"], "data": ["list"]}
+    seen = []
+    monkeypatch.setattr(commands, name, lambda options: seen.append(options) or 0)
+    assert cli.main([command, *words.get(command, [])]) == 0
+    (options,) = seen
+    assert options.__dataclass_params__.frozen
+    flat = {
+        field.name
+        for part in (options, *(getattr(options, part, None) for part in parser.PARTS))
+        if part is not None
+        for field in fields(part)
+    } - set(parser.PARTS)
+    if command != "data":
+        named = {option.removeprefix("--").replace("-", "_") for option in list_options(command)}
+        positional = {"run": {"experiment"}, "report": {"folder"}}
+        assert flat == named | positional.get(command, set())
+
+
 def test_every_option_of_the_command_line_has_a_row():
     rows = set(BECOME_SETTINGS) | set(ASK_FOR)
     assert list_options("run") == rows - OF_REPRODUCE
@@ -265,7 +300,7 @@ def test_an_option_becomes_the_settings_that_it_names(option, ask):
     words, changed = BECOME_SETTINGS[option]
     command = "run", "serial-position"
     default = ask(*command)["plan"]["serial-position"]
-    found = ask(*command, option, words)["plan"]["serial-position"]
+    found = ask(*command, *written(option, words))["plan"]["serial-position"]
     assert found != default
     different = {
         field.name
@@ -283,8 +318,7 @@ def test_an_option_asks_for_what_it_names(option, ask):
         assert option == "--backend"
         pytest.importorskip("numba", reason="there is no other backend")
         words = value = "numba"
-    given = [option] if words is None else [option, words]
-    assert ask(*command, *given)[name] == value
+    assert ask(*command, *written(option, words))[name] == value
     assert ask(*command).get(name) != value
 
 
@@ -292,9 +326,9 @@ def test_an_option_asks_for_what_it_names(option, ask):
 def test_reproduce_hands_an_option_to_its_runs(option, ask):
     words, changed = BECOME_SETTINGS[option]
     if option not in list_options("reproduce"):
-        assert option in ("--items", "--networks")  # each run of it has its own
+        assert option in ("--items", "--networks", "--by-epoch")  # each run of it has its own
         return
-    default, found = ask("reproduce")["plan"], ask("reproduce", option, words)["plan"]
+    default, found = ask("reproduce")["plan"], ask("reproduce", *written(option, words))["plan"]
     moved = {name for name in default if found[name] != default[name]}
     # Runs with fewer trials keep theirs; the two ablations keep their non-targets.
     assert len(moved) >= len(default) - 2 if option != "--trials" else moved

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import hypergeom
 from worlds import SEEDS
 
 from metaplastic_np import (
@@ -20,12 +21,14 @@ from metaplastic_np import (
 from metaplastic_np.metrics import (
     measure_capacity,
     measure_false_alarms,
+    measure_fewest_hits,
     measure_forgetting,
     measure_gross_memory,
     measure_interval,
     measure_memorized,
     measure_primacy,
     measure_recency,
+    recall,
 )
 
 RECALL = arrays(float, (4, 6), elements=st.floats(0, 1))
@@ -62,8 +65,41 @@ def test_memorized_is_the_exact_hypergeometric_tail(confusion):
             comb(n_test, k) * comb(total - n_test, answered - k)
             for k in range(hits, min(n_test, answered) + 1)
         ) / comb(total, answered)
-        if abs(tail - 0.05) > 1e-9:
-            assert found == (tail < 0.05)
+        assert found == (tail < 0.05)
+
+
+def hits_and_tails(total, answered, belong):
+    """All numbers of hits, one more than there can be too, and SciPy's P(X >= hits)."""
+    hits = np.arange(belong + 2)
+    return hits, hypergeom.sf(hits - 1, total, answered, belong)
+
+
+@pytest.mark.parametrize(("n_items", "n_test"), [(10, 100), (30, 100), (10, 1000), (5, 7)])
+def test_the_fewest_hits_are_those_of_scipys_hypergeometric(n_items, n_test):
+    total = n_items * n_test
+    for answered in range(0, total + 1, max(1, total // 300)):
+        hits, tails = hits_and_tails(total, answered, n_test)
+        fewest = recall._find_fewest_hits(total, answered, n_test, 0.05)
+        np.testing.assert_array_equal(tails < 0.05, hits >= fewest)
+
+
+@given(st.integers(2, 8), st.integers(1, 14), st.data(), st.sampled_from([0.01, 0.05, 0.5]))
+def test_the_fewest_hits_are_scipys_wherever_scipy_does_not_round(n_items, n_test, data, level):
+    total = n_items * n_test
+    answered = data.draw(st.integers(0, total))
+    hits, tails = hits_and_tails(total, answered, n_test)
+    clear = abs(tails - level) > 1e-12
+    fewest = recall._find_fewest_hits(total, answered, n_test, level)
+    np.testing.assert_array_equal((tails < level)[clear], (hits >= fewest)[clear])
+
+
+def test_one_in_twenty_is_not_less_than_one_in_twenty():
+    """With 3 of 6 images answered as an item, all 3 hits have P = 1 / comb(6, 3), exactly."""
+    confusion = np.array([[3, 0], [0, 3]])
+    assert measure_fewest_hits(confusion).tolist() == [4, 4]
+    assert not measure_memorized(confusion).any()
+    assert measure_memorized(confusion, level=0.0500001).all()
+    assert not measure_memorized(confusion, level=0.0499999).any()
 
 
 def test_memorized_agrees_with_a_thousand_shuffles():
@@ -130,6 +166,7 @@ RECALLS = np.random.default_rng(1).random((2, 3, 4, 6))
         (measure_recall, STACK, 2),
         (measure_false_alarms, STACK, 2),
         (measure_memorized, STACK, 2),
+        (measure_fewest_hits, STACK, 2),
         (measure_capacity, STACK, 2),
         (measure_primacy, RECALLS, 1),
         (measure_recency, RECALLS, 1),

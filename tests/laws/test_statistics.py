@@ -1,14 +1,17 @@
 """Bounds, verdicts, intervals and rank correlations against SciPy, and by simulation."""
 
 import json
+from importlib.metadata import version
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import spearmanr, ttest_1samp
+from hypothesis.extra.numpy import arrays
+from scipy.stats import bootstrap, rankdata, spearmanr, t, ttest_1samp
 
 import metaplastic_np as mp
+from metaplastic_np.metrics import statistics
 from metaplastic_np.paper.verdicts import judge_margins
 
 
@@ -126,6 +129,41 @@ def test_the_bootstrap_interval_holds_95_percent_of_resampled_means():
     np.testing.assert_allclose(mp.metrics.measure_figure_interval(values), expected, atol=0.012)
 
 
+@pytest.mark.skipif(
+    tuple(map(int, version("scipy").split(".")[:2])) < (1, 17),
+    reason="older versions interpolate between two resampled means with other rounding",
+)
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(10, 60),
+    st.sampled_from([(), (3,), (2, 5)]),
+    st.sampled_from([0.9, 0.95, 0.99]),
+    st.integers(0, 2**32 - 1),
+)
+def test_the_bootstrap_interval_is_scipys_bit_for_bit(n_trials, shape, confidence, seed):
+    rng = np.random.default_rng(seed)
+    values = np.round(rng.random((n_trials, *shape)), rng.integers(1, 9))
+    expected = bootstrap(
+        (values,),
+        np.mean,
+        confidence_level=confidence,
+        n_resamples=2000,
+        batch=50,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    found = mp.metrics.measure_figure_interval(values, confidence=confidence)
+    assert found.tobytes() == np.array([expected.low, expected.high]).tobytes()
+
+
+@given(st.integers(2, 300), st.floats(0.01, 0.999))
+def test_the_half_width_of_an_interval_is_scipys_bit_for_bit(n, confidence):
+    values = np.arange(float(n))
+    quantile = t.ppf((1 + confidence) / 2, n - 1)
+    expected = quantile * np.std(values, ddof=1) / np.sqrt(n)
+    assert mp.metrics.measure_interval(values, confidence=confidence) == expected
+
+
 def test_the_same_results_have_the_same_interval():
     values = np.random.default_rng(2).random((12, 4))
     once, again = (mp.metrics.measure_figure_interval(values) for _ in range(2))
@@ -141,6 +179,12 @@ def test_rank_correlation_is_spearmans_with_ties_too(data, n):
     values, others = np.array(data.draw(numbers)), np.array(data.draw(numbers))
     expected = spearmanr(values, others).statistic
     assert mp.metrics.measure_rank_correlation(values, others) == pytest.approx(expected, abs=1e-12)
+
+
+@given(arrays(np.float64, st.tuples(*3 * [st.integers(1, 7)]), elements=st.integers(-3, 3)))
+def test_ranks_are_scipys_bit_for_bit(values):
+    for each in (values, values.astype(np.int64), np.sqrt(np.abs(values))):
+        assert statistics._rank(each).tobytes() == rankdata(each, axis=-1).tobytes()
 
 
 def test_rank_correlation_is_taken_along_the_last_axis():

@@ -103,7 +103,7 @@ def assert_drawn_as_printed(axes, panel):
 
 
 @pytest.mark.parametrize("n_trials", [3, 1])
-@pytest.mark.parametrize("name", mp.paper.PICTURES)
+@pytest.mark.parametrize("name", mp.paper.list_pictures())
 def test_every_picture_is_drawn_as_it_is_printed(evidence, name, n_trials):
     some = {run: first_trials(results, n_trials) for run, results in evidence.items()}
     picture = mp.paper.show_all(some)[name]
@@ -195,7 +195,7 @@ def test_pictures_are_the_same_bytes_each_time(pictures, tmp_path):
 # --- what pictures say ---------------------------------------------------------------
 
 LACKING = {
-    "serial-position": set(mp.paper.PICTURES)
+    "serial-position": set(mp.paper.list_pictures())
     - {"list-of-30", "hebb-repetition", "data-poisoning", "learning-frequency"},
     "serial-position-30": {"list-of-30"},
     "data-poisoning": {"data-poisoning"},  # the nine passes may come from either run
@@ -209,7 +209,7 @@ LACKING = {
 @pytest.mark.parametrize("missing", LACKING)
 def test_pictures_whose_runs_are_missing_are_left_out(evidence, missing):
     some = {name: run for name, run in evidence.items() if name != missing}
-    assert set(mp.paper.show_all(some)) == set(mp.paper.PICTURES) - LACKING[missing]
+    assert set(mp.paper.show_all(some)) == set(mp.paper.list_pictures()) - LACKING[missing]
 
 
 def test_pictures_of_what_was_not_measured_are_left_out(evidence):
@@ -221,7 +221,7 @@ def test_pictures_of_what_was_not_measured_are_left_out(evidence):
     ):
         changed = replace(run, settings=replace(run.settings, **change))
         left = mp.paper.show_all({**evidence, "serial-position": changed})
-        assert set(left) == set(mp.paper.PICTURES) - lost | ({"serial-position"} & {*left})
+        assert set(left) == set(mp.paper.list_pictures()) - lost | ({"serial-position"} & {*left})
 
 
 def curves(panel):

@@ -9,7 +9,7 @@ from worlds import REPRODUCE
 
 import metaplastic_np as mp
 from metaplastic_np import cli
-from metaplastic_np.cli import commands
+from metaplastic_np.cli import commands, plans, steepness
 from metaplastic_np.paper import reproduce
 
 RUNS = set(mp.paper.plan_runs(mp.load_digits(), "quick"))
@@ -20,7 +20,9 @@ def test_it_writes_every_run_claim_figure_and_one_report(made):
     runs = {f"{run}.{ending}" for run in RUNS for ending in ("npz", "csv")}
     assert names == runs | {"claims.json", "report.html", "figures"}
     figures = {path.name for path in (made / "figures").iterdir()}
-    assert figures == {f"{name}.{end}" for name in mp.paper.PICTURES for end in ("png", "svg")}
+    assert figures == {
+        f"{name}.{end}" for name in mp.paper.list_pictures() for end in ("png", "svg")
+    }
     assert (made / "report.html").stat().st_size < 8e6
 
 
@@ -46,7 +48,7 @@ def test_claims_json_is_strict_and_complete(made):
 def test_report_draws_again_without_learning(made, capsys, monkeypatch):
     before = {path.name: path.read_bytes() for path in (made / "figures").iterdir()}
     page, claims = ((made / name).read_bytes() for name in ("report.html", "claims.json"))
-    monkeypatch.setattr(commands, "run_experiments", lambda *_, **__: pytest.fail("learned"))
+    monkeypatch.setattr(plans, "run_experiments", lambda *_, **__: pytest.fail("learned"))
     assert cli.main(["report", str(made)]) == 0
     assert "C12" in capsys.readouterr().out
     assert (made / "report.html").read_bytes() == page
@@ -68,7 +70,7 @@ def test_a_report_on_nothing_is_refused(tmp_path, capsys):
 
 
 def test_a_stopped_reproduction_resumes_with_the_same_bits(made, tmp_path, capsys, monkeypatch):
-    real = commands.run_experiments
+    real = plans.run_experiments
 
     def interrupted(*arguments, on_trial, **options):
         def stop(done):
@@ -78,11 +80,11 @@ def test_a_stopped_reproduction_resumes_with_the_same_bits(made, tmp_path, capsy
 
         return real(*arguments, on_trial=stop, **options)
 
-    monkeypatch.setattr(commands, "run_experiments", interrupted)
+    monkeypatch.setattr(plans, "run_experiments", interrupted)
     arguments = [*REPRODUCE, "--out", str(tmp_path)]
     assert cli.main(arguments) == 130
     assert f"5 of 18 trials are kept in {tmp_path}; add --resume" in capsys.readouterr().err
-    monkeypatch.setattr(commands, "run_experiments", real)
+    monkeypatch.setattr(plans, "run_experiments", real)
     assert cli.main([*arguments, "--resume"]) == 0
     for run in RUNS:
         one, other = (mp.load_results(folder / f"{run}.npz") for folder in (made, tmp_path))
@@ -126,7 +128,7 @@ def test_own_data_are_balanced_first_and_a_resume_keeps_what_was_found(
 ):
     asked = []
     monkeypatch.setattr(
-        commands, "balance_steepness", lambda *_, **__: asked.append(1) or 250.0 + len(asked)
+        steepness, "balance_steepness", lambda *_, **__: asked.append(1) or 250.0 + len(asked)
     )
     arguments = ["run", "serial-position", "--dataset", str(own), "--trials", "1", "--hidden", "8"]
     assert cli.main([*arguments, "--out", str(tmp_path / "out")]) == 0
@@ -179,7 +181,7 @@ def test_the_paper_preset_has_the_papers_counts_and_says_how_long_it_takes(
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "balance_steepness", stop)
+    monkeypatch.setattr(steepness, "balance_steepness", stop)
     assert cli.main(["reproduce", "--preset", "paper", "--out", str(tmp_path)]) == 130
     hours = reproduce.measure_plan(mp.load_digits(), plan) / 1e11 / 3600
     assert f"about {hours:.0f} hours" in capsys.readouterr().err
@@ -219,11 +221,12 @@ def test_data_fetch_says_what_it_wrote(capsys, monkeypatch, tmp_path):
 def test_an_option_does_not_undo_the_ablations(capsys, monkeypatch, tmp_path):
     seen = {}
 
-    def stop(_, plan, __):
+    def stop(_, plan, __, *, balance_trials):
+        assert balance_trials == 0
         seen.update(plan)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "_learn", stop)
+    monkeypatch.setattr(commands, "learn_plan", stop)
     arguments = ["reproduce", "--non-target", "none", "--epochs", "2", "--out", str(tmp_path)]
     assert cli.main(arguments) == 130
     assert seen["serial-position"].non_target == seen["non-target-none"].non_target == "none"
