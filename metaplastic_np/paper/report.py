@@ -273,8 +273,8 @@ def _show_figure(name: str, picture: Picture, svg: bytes, evidence: Evidence) ->
     alt = escape(". ".join((title, about, picture.caption)))
     panels = [panel for row in picture.rows for panel in row]
     tables = [_table(panel.title or panel.ylabel, *measure_table(panel)) for panel in panels]
-    runs = []
-    for run in list_pictures()[name].needs:
+    shown, runs = list_pictures().get(name), []
+    for run in shown.needs if shown else (name,):
         if run in evidence:
             made = evidence[run].settings
             networks = escape(", ".join(made.networks))

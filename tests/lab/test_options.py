@@ -9,6 +9,7 @@ import argparse
 import inspect
 from contextlib import nullcontext
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -287,6 +288,11 @@ def test_options_are_frozen_and_no_field_is_left_out(command, ask, monkeypatch):
         named = {option.removeprefix("--").replace("-", "_") for option in list_options(command)}
         positional = {"run": {"experiment"}, "report": {"folder"}}
         assert flat == named | positional.get(command, set())
+
+
+def test_nothing_but_the_parser_knows_argparse():
+    for path in Path(cli.__file__).parent.glob("*.py"):
+        assert ("argparse" in path.read_text("utf-8")) == (path.name == "parser.py"), path
 
 
 def test_every_option_of_the_command_line_has_a_row():
