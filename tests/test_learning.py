@@ -597,9 +597,13 @@ def test_kernels_say_what_layers_say_of_what_is_not_finite_too(dtype, bad):
 
 
 @pytest.mark.numba
-def test_the_fast_body_has_no_array_as_large_as_the_gradient():
+def test_the_fast_body_has_no_array_as_large_as_the_gradient(monkeypatch):
     """Beside the rate there are a block of it, the units of a batch, and pieces."""
-    world = make_world(0, layer_sizes=(2000, 1000, 3), n_images=4, dtype=np.float32)
+    from metaplastic_np import _fast
+
+    monkeypatch.setattr(_fast, "BLOCK", 8192)
+    monkeypatch.setattr(metaplasticity, "PIECE", 4096)
+    world = make_world(0, layer_sizes=(500, 300, 3), n_images=4, epochs=1, dtype=np.float32)
     learn(world, "numba")  # compiles
     tracemalloc.start()
     try:

@@ -1,12 +1,13 @@
 """Times of the parts. Run: pytest tests/benchmarks/kernels.py (the extra "bench")
 
-Not run with the tests. In each group stand NumPy's body and the compiled one.
+Not run with the tests. In each group stand the readable body and the fast one.
 """
 
 import numpy as np
 import pytest
 
 import metaplastic_np as mp
+from metaplastic_np import metaplasticity
 
 SHAPES = {"1024-256-256-10": (1024, 256, 256, 10), "1568-1024-1024-10": (1568, 1024, 1024, 10)}
 
@@ -35,26 +36,12 @@ def test_an_epoch(benchmark, shape, density, backend):
     benchmark(mp.learn_item, network, rule, presentation, settings=settings, backend=backend)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
-def test_plasticity(benchmark, backend):
+@pytest.mark.parametrize("pieces", ["pieces", "whole"])
+def test_plasticity(benchmark, pieces, monkeypatch):
     benchmark.group = "the synaptic rate of a million synapses"
-    rng = np.random.default_rng(0)
-    flexibility = rng.random(1_000_000, np.float32)
-    birth = rng.standard_normal(flexibility.shape, np.float32)
-    weights = birth + np.float32(1e-4)
-    if backend == "numpy":
-        benchmark(
-            lambda: mp.measure_synaptic_rate(
-                mp.measure_plasticity(flexibility, weights - birth, steepness=5_000.0),
-                learning_rate=0.01,
-            )
-        )
-        return
-    import numba
-
-    from metaplastic_np import _kernels
-
-    rule = birth, flexibility, np.float32(5_000), np.float32(0.01)
-    sizes, order = np.array([1000, 1000]), np.arange(1000)
-    call = numba.njit(lambda *arguments: _kernels.synaptic_rate_into(*arguments))
-    benchmark(call, np.empty_like(weights), weights, rule, order, sizes)
+    network, rule, _ = make_world((1000, 1000), n_images=1)
+    network.parameters[:] += np.float32(1e-4)
+    rate = np.empty_like(network.parameters)
+    if pieces == "whole":
+        monkeypatch.setattr(metaplasticity, "PIECE", rate.size)
+    benchmark(metaplasticity.synaptic_rate_into, rate, network, rule, learning_rate=0.01)
