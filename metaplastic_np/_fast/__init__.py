@@ -180,12 +180,13 @@ class FastLearner:
     def _is_bounded(self, space: _Space) -> bool:
         """Whether no gradient can overflow: |H' D| <= |H| |D| in every layer, by Cauchy-Schwarz.
 
-        |.| is the root of the sum of all squares, and n is added to |H|^2 for the biases. What is
-        not bounded, NaN included, is looked at number by number, in :meth:`_update_carefully`.
+        |.| is the root of the sum of all squares. Where |D| is finite, its square was, which leaves
+        room for the biases' sums. What is not bounded, NaN included, is looked at number by number,
+        in :meth:`_update_carefully`.
         """
         most = float(np.finfo(self.block.dtype).max) / 2
         bounds = [
-            sqrt(len(units) + np.vdot(units, units)) * sqrt(np.vdot(d_units, d_units))
+            sqrt(np.vdot(units, units)) * sqrt(np.vdot(d_units, d_units))
             for units, d_units in zip(space.units, space.d_units, strict=False)
         ]
         return all(bound < most for bound in bounds)
