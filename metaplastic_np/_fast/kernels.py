@@ -2,7 +2,8 @@
 
 The same equations as :mod:`metaplastic_np.nn.layers`, which is the one to read first. Kernels
 change arrays in place, take every array from outside, never raise and never draw. NumPy would need
-two to eight passes and temporary arrays for each of them.
+two to eight passes and temporary arrays for each of them; what that buys stands in
+:mod:`metaplastic_np._fast`.
 
 Numba's cache sees edits of one file only: kernels that call each other must stay in one.
 """
