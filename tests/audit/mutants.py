@@ -2,7 +2,8 @@
 
 Run: python tests/audit/mutants.py [MODULE ...] [--sample N] [--jobs N] [--json FILE]. Cosmic-ray
 makes the mutants; of each module a sample drawn with a fixed seed, or all if they are fewer. Each
-is put into a copy of the tree, where the module's law tests run with the JIT off, in under five seconds:
+is put into a copy of the tree, where the module's law tests run with the JIT off, in under five
+seconds:
 
 * killed: an assertion failed;
 * crashed: no assertion failed, but a test, or Python, ended otherwise than well;
