@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Executor, Future
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -73,7 +74,7 @@ def test_looking_after_every_epoch_changes_nothing_that_is_learned(program):
         watched.learn(shown, lambda: seen.append(watched.read().copy()))
     np.testing.assert_allclose(watched.read(), alone.read(), rtol=0, atol=1e-12)
     assert len(seen) == 2 * len(shown.order)
-    assert all((one != other).any() for one, other in zip(seen, seen[1:], strict=False))
+    assert all((one != other).any() for one, other in pairwise(seen))
 
 
 def test_a_program_that_learns_something_else_is_refused():
@@ -253,7 +254,7 @@ def test_the_numpy_program_writes_what_a_run_writes(two_files):
         (lambda arrays: arrays.pop("kappa"), r"\(npz\)"),
         (
             lambda arrays: arrays.update(schedule=arrays["schedule"] + 1),
-            r"other draws \(schedule\)",
+            r"other draws",
         ),
         (lambda arrays: arrays.update(recall_by_epoch=arrays["recall_by_epoch"] + 0.1), "recall"),
     ],
@@ -303,7 +304,8 @@ def test_starting_is_timed_with_an_empty_kernel_cache_and_a_filled_one(monkeypat
 
 
 def test_a_new_process_can_learn_a_first_presentation():
-    subprocess.run([sys.executable, sections.CONTEST, "learn_first", "NumPy"], check=True)
+    command = [sys.executable, sections.CONTEST, "learn_first", "NumPy"]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 has_peak = pytest.mark.skipif(
@@ -349,7 +351,7 @@ def test_what_cannot_be_measured_is_refused_in_a_line(arguments, words, capsys):
 def test_the_command_hands_its_options_to_the_checkout_and_its_status_back(capfd):
     assert cli.main(["bench", "--sections", "speed", "--repeats", "1", "--trials", "2"]) == 2
     complaint = capfd.readouterr().err
-    assert "`sections` must be one of 'presentation', 'job', 'start', 'memory'" in complaint
+    assert "`sections` must be one of presentation, job, start, memory; got 'speed'" in complaint
     assert complaint.count("\n") == 1
 
 
@@ -402,5 +404,10 @@ def test_ctrl_c_ends_the_benchmark_and_its_workers_without_a_traceback():
     assert process.returncode == 130
     assert complaint.splitlines()[-1] == "metaplastic-np: stopped by Ctrl-C"
     assert "Traceback" not in complaint
-    with pytest.raises(ProcessLookupError):  # nobody of the session is left
-        os.killpg(process.pid, 0)
+    for _ in range(100):  # until nobody of the session is left
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("a process of the benchmark is still there")

@@ -37,24 +37,7 @@ def test_an_epoch(benchmark, shape, density, backend):
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_plasticity(benchmark, backend):
-    benchmark.group = "the synaptic rate of a million synapses"
-    rng = np.random.default_rng(0)
-    flexibility = rng.random(1_000_000, np.float32)
-    birth = rng.standard_normal(flexibility.shape, np.float32)
-    weights = birth + np.float32(1e-4)
-    if backend == "numpy":
-        benchmark(
-            lambda: mp.rules.measure_synaptic_rate(
-                mp.measure_plasticity(flexibility, weights - birth, steepness=5_000.0),
-                learning_rate=0.01,
-            )
-        )
-        return
-    import numba
-
-    from metaplastic_np._fast import kernels as _kernels
-
-    rule = birth, flexibility, np.float32(5_000), np.float32(0.01)
-    sizes, order = np.array([1000, 1000]), np.arange(1000)
-    call = numba.njit(lambda *arguments: _kernels.synaptic_rate_into(*arguments))
-    benchmark(call, np.empty_like(weights), weights, rule, order, sizes)
+    benchmark.group = "the synaptic rate of a million synapses, and an update by one dark image"
+    network, rule, presentation = make_world((1000, 1000), density=0, n_images=1)
+    settings = mp.LearningSettings(learning_rate=0.01)
+    benchmark(mp.learn_item, network, rule, presentation, settings=settings, backend=backend)
