@@ -1,6 +1,7 @@
 """Tables of what was found, made from the claims.json of runs: nothing in them is typed."""
 
 import json
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -35,24 +36,29 @@ def make_bench(found: dict[str, Any]) -> dict[str, str]:
     )
     tables = {"bench-machine": f"{machine}.\n"}
     for section in {row["section"] for row in found["rows"]}:
-        lines, what = ["", f"`{found['command']}`"], None
-        for row in found["rows"]:
-            if row["section"] != section:
-                continue
-            if row["what"] != what:
-                what = row["what"]
-                head = (
-                    "| "
-                    + what
-                    + " | median | range | share of product rate | times the best of ours |"
-                )
-                lines += ["", head, "|---|---|---|---|---|"]
-            low, middle, high = (f"{row[name]:.3g}" for name in ("lowest", "median", "highest"))
-            share, ratio = (f"{row[key]:{form}}" if key in row else "" for key, form in COLUMNS)
-            cells = [row["who"], f"{middle} {row['unit']}", f"{low} to {high}", share, ratio]
-            lines.append("| " + " | ".join(cells) + " |")
-        tables[f"bench-{section}"] = "\n".join(lines[1:]) + "\n"
+        lines = [f"`{found['command']}`"]
+        chosen = [row for row in found["rows"] if row["section"] == section]
+        for what, group in groupby(chosen, key=lambda row: row["what"]):
+            rows = list(group)
+            head = f"| {what} | median | range | share of product rate | times the best of ours |"
+            lines += ["", head, "|---|---|---|---|---|"]
+            for row in rows:
+                low, middle, high = (f"{row[name]:.3g}" for name in ("lowest", "median", "highest"))
+                share, ratio = (f"{row[key]:{form}}" if key in row else "" for key, form in COLUMNS)
+                cells = [row["who"], f"{middle} {row['unit']}", f"{low} to {high}", share, ratio]
+                lines.append("| " + " | ".join(cells) + " |")
+            lines += _tell_best_rival(rows)
+        tables[f"bench-{section}"] = "\n".join(lines) + "\n"
     return tables
+
+
+def _tell_best_rival(rows: list[dict[str, Any]]) -> list[str]:
+    """The time of the best rival divided by our best, where the rows are compared."""
+    rivals = [row for row in rows if "ratio" in row and not row["who"].startswith("metaplastic_np")]
+    if not rivals:
+        return []
+    best = min(rivals, key=lambda row: row["ratio"])
+    return ["", f"Best rival / ours: **{best['ratio']:.2f}** ({best['who']})."]
 
 
 CORE = ("plasticity", "flexibility", "layers", "network", "metaplasticity", "learning", "_kernels")

@@ -27,11 +27,10 @@ and another one, for what is made of it::
     paper                  the experiments and claims of the paper, and whether they hold
     scenarios.sources      MNIST, and images of your own
     exercises              what the exercises of the course ask, and what checks the answers
-    bench                  how fast it is, compared with other libraries that do the same work
     cli                    the command line
 """
 
-from . import bench, exercises, experiments, metrics, nn, paper, plots, rehearsal, rules, scenarios
+from . import exercises, experiments, metrics, nn, paper, plots, rehearsal, rules, scenarios
 from ._util.errors import DivergenceError, InputError, OutputError, WorkerError
 from .experiments import (
     Results,
@@ -96,7 +95,6 @@ __all__ = [
     "Step",
     "WorkerError",
     "balance_steepness",
-    "bench",
     "chance_recall",
     "copy_network",
     "draw_flexibility",

@@ -41,13 +41,6 @@ def raise_non_finite_gradient(layer: int, update: int, presentation: int | None)
     )
 
 
-def raise_not_the_same(program: str, other: str, what: str, difference: float) -> NoReturn:
-    """A comparison of times would be of different work."""
-    raise DivergenceError(
-        f"{program} and {other} did not learn the same: they differ by {difference:.1e} ({what})"
-    )
-
-
 def raise_diverged(what: str, presentation: int | None) -> NoReturn:
     """Finite gradients, but steps or sums too large for the dtype."""
     when = "" if presentation is None else f" after presentation {presentation + 1}"
@@ -108,6 +101,14 @@ def raise_missing_extra(extra: str, error: ImportError) -> NoReturn:
 def raise_no_results(folder: Path) -> NoReturn:
     """Nothing to report on."""
     raise InputError(f"there are no results (*.npz) in {folder}: run an experiment first")
+
+
+def raise_no_checkout(what: str, path: Path) -> NoReturn:
+    """A part of the sources that an installed package does not bring."""
+    raise InputError(
+        f"{what} comes with a source checkout, and {path} is not there: "
+        'run `pip install -e ".[bench]"` in a clone of the repository'
+    )
 
 
 def raise_no_scheduler(address: str, error: Exception) -> NoReturn:

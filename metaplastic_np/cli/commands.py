@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -14,7 +16,6 @@ from typing import Any
 
 from .._util import checks, errors
 from .._util.storage import write_atomic
-from ..bench import format_bench, run_bench, save_bench
 from ..experiments import (
     Results,
     Settings,
@@ -40,6 +41,8 @@ from .plans import clear_checkpoints, learn_plan
 from .steepness import count_balance_trials
 from .tables import format_claims, format_picture, format_table
 from .words import complain
+
+SCRIPT_SECONDS = 5.0  # to end after Ctrl-C
 
 # --- run and reproduce ---------------------------------------------------------------
 
@@ -194,17 +197,26 @@ def info() -> int:
 
 
 def bench(options: BenchOptions) -> int:
-    """Measure this package against other libraries: a table, and a file if asked for."""
-    sections = tuple(name.strip() for name in options.sections.split(","))
-    if options.json is not None:
-        errors.check_output_folder(options.json.parent)
-    found = run_bench(
-        sections=sections,
-        repeats=options.repeats,
-        trials=options.trials,
-        say=lambda words: print(words, file=sys.stderr, flush=True),
-    )
-    print(format_bench(found))
-    if options.json is not None:
-        save_bench(options.json, found)
-    return 0
+    """Run the benchmark of the source checkout that this package lies in; its exit status."""
+    root = Path(__file__).parents[2]
+    script = root / "tests" / "benchmarks" / "bench.py"
+    if not script.is_file():
+        errors.raise_no_checkout("the benchmark", script)
+    given = {name: getattr(options, name) for name in ("sections", "repeats", "trials", "json")}
+    arguments = [f"--{name}={value}" for name, value in given.items() if value is not None]
+    return _run_script(script, arguments, root)
+
+
+def _run_script(script: Path, arguments: list[str], root: Path) -> int:
+    """Run a Python file with this Python and this package. Ctrl-C reaches it, too."""
+    paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    with subprocess.Popen([sys.executable, script, *arguments], env=environment) as process:
+        try:
+            status = process.wait()
+            return status if status >= 0 else 1  # below 0: a signal ended it
+        except KeyboardInterrupt:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(SCRIPT_SECONDS)
+            process.kill()
+            raise

@@ -80,11 +80,11 @@ class DataOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchOptions:
-    """Of ``bench``."""
+    """Of ``bench``; what is None is left to the benchmark."""
 
-    sections: str
-    repeats: int
-    trials: int
+    sections: str | None
+    repeats: int | None
+    trials: int | None
     json: Path | None
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .._util import checks, errors
-from ..bench import SECTIONS
 from ..experiments import find_version
 from ..learning import REFRESHES
 from ..paper import EXPERIMENTS, PRESETS
@@ -193,10 +192,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.set_defaults(command=commands.bench, options=BenchOptions)
     bench.add_argument(
-        "--sections", default=",".join(SECTIONS), help="which comparisons (all: %(default)s)"
+        "--sections", help="comma-separated: presentation, job, start, memory (all of them)"
     )
-    bench.add_argument("--repeats", type=int, default=5, help="rounds of each comparison (5)")
-    bench.add_argument("--trials", type=int, default=10, help="trials of the job (10)")
+    bench.add_argument("--repeats", type=int, help="rounds of each comparison (5)")
+    bench.add_argument("--trials", type=int, help="trials of the job (10)")
     bench.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
 
     info = chosen.add_parser("info", help="show versions, CPU, BLAS and backend")

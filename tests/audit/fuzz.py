@@ -364,7 +364,7 @@ def parse_words(path: Path, data: bytes) -> bool:
     return status == 0
 
 
-STOPPED = ("learn_plan", "_announce", "_write_report", "run_bench", "fetch_mnist", "info")
+STOPPED = ("learn_plan", "_announce", "_write_report", "_run_script", "fetch_mnist", "info")
 
 
 def patch_commands() -> None:

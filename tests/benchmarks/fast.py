@@ -10,12 +10,14 @@ import time
 from contextlib import ExitStack
 from unittest import mock
 
+import contest
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 import metaplastic_np as mp
-from metaplastic_np import _fast, contest, trials
+from metaplastic_np import _fast
 from metaplastic_np._fast import kernels
+from metaplastic_np.experiments import draw_presentations, draw_trial, init_learners
 
 
 def add_bias_and_relu_inplace(units, biases):
@@ -67,10 +69,10 @@ WITHOUT = {
 def draw_job():
     """The first presentation of the digits preset."""
     settings = mp.Settings(seed=contest.SEED, steepness=contest.STEEPNESS)
-    draws = trials.draw_trial(mp.load_digits(), settings, 0)
-    rule = trials.init_rules(draws, settings, contest.STEEPNESS)[-1]
+    draws = draw_trial(mp.load_digits(), settings, 0)
+    rule = init_learners(draws, settings, contest.STEEPNESS)[-1]
     how = mp.LearningSettings(learning_rate=settings.learning_rate, batch_size=settings.batch_size)
-    return draws.newborn, rule, next(trials.draw_presentations(draws, settings)), how
+    return draws.newborn, rule, next(draw_presentations(draws, settings)), how
 
 
 def main():

@@ -16,11 +16,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from contest import read_memory
 from matplotlib.figure import Figure
+from rivals import count_operations
 
 import metaplastic_np as mp
-from metaplastic_np.bench.contest import read_memory
-from metaplastic_np.bench.rivals import count_operations
 
 WIDTHS = (256, 512, 1024, 2048, 4096)
 BATCHES = (16, 32, 64, 128, 256, 512, 1024)

@@ -1,13 +1,15 @@
-"""The same learning, written as a good user of another library would: what ``bench`` measures.
+"""The same learning, written as a good user of another library would: what ``bench.py`` measures.
 
-Every program has the same three parts, made by a function ``start_...`` from a newborn network:
+A function ``start_...`` makes a program from a network and its rule. A program has three parts:
 
-* ``learn(presentation)``: plasticity, then every update of every epoch;
-* ``answer(images)``: the arg max over the outputs;
-* ``read()``: the parameters, as one vector like :class:`~metaplastic_np.nn.network.Network`'s.
+* ``learn(presentation, after_epoch)`` computes the plasticity once, then makes every update of
+  every epoch. It calls ``after_epoch()`` after each epoch, or never where ``after_epoch`` is None;
+* ``answer(images)`` gives the arg max over the outputs for each image;
+* ``read()`` gives the parameters as one vector, in the order of ``metaplastic_np.Network``.
 
-All write the backward pass by hand, as this package does, reuse what the library lets them reuse,
-and move the weights in place. None knows which inputs are 0: that is a trick of this package.
+Every program writes the backward pass by hand, as the package does, reuses the arrays that its
+library lets it reuse, and moves the weights in place. No rival skips inputs that are 0; only the
+package does.
 """
 
 from __future__ import annotations
@@ -20,18 +22,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..learning import LearningSettings, learn_item
-from ..nn import Network, copy_network, predict, split_parameters
-from ..rules import Metaplasticity
-from ..scenarios import Presentation
+from metaplastic_np import (
+    LearningSettings,
+    Metaplasticity,
+    Network,
+    copy_network,
+    learn_item,
+    predict,
+    split_parameters,
+)
+from metaplastic_np.scenarios import Presentation
 
 Array = NDArray[Any]
+AfterEpoch = Callable[[], Any] | None
 
 
 class Program(NamedTuple):
     """What a rival can do."""
 
-    learn: Callable[[Presentation], Any]
+    learn: Callable[[Presentation, AfterEpoch], Any]
     answer: Callable[[Array], Array]
     read: Callable[[], Array]
 
@@ -39,8 +48,18 @@ class Program(NamedTuple):
 def start_package(network: Network, rule: Metaplasticity, settings: LearningSettings) -> Program:
     """The package itself."""
     network = copy_network(network)
+
+    def learn(presentation: Presentation, after_epoch: AfterEpoch = None) -> None:
+        learn_item(
+            network,
+            rule,
+            presentation,
+            settings=settings,
+            after_epoch=None if after_epoch is None else lambda _: after_epoch(),
+        )
+
     return Program(
-        learn=lambda presentation: learn_item(network, rule, presentation, settings=settings),
+        learn=learn,
         answer=lambda images: predict(network, images),
         read=lambda: network.parameters,
     )
@@ -62,7 +81,7 @@ def start_numpy(network: Network, rule: Metaplasticity, settings: LearningSettin
     ]
     back = [np.empty_like(units) for units in space]
 
-    def learn(presentation: Presentation) -> None:
+    def learn(presentation: Presentation, after_epoch: AfterEpoch = None) -> None:
         for w, birth, f, rate in zip(weights, births, flexibility, rates, strict=True):
             with np.errstate(divide="ignore", under="ignore"):
                 decay = np.exp((1 - f) / f * np.abs(w - birth) * steepness * -2)
@@ -71,11 +90,13 @@ def start_numpy(network: Network, rule: Metaplasticity, settings: LearningSettin
             for start in range(0, len(epoch), settings.batch_size):
                 rows = epoch[start : start + settings.batch_size]
                 update(presentation.images, presentation.labels[rows], rows)
+            if after_epoch is not None:
+                after_epoch()
 
     def update(images: Array, labels: Array, rows: Array) -> None:
         n, last = len(rows), len(weights) - 1
         units = [values[:n] for values in space]
-        np.take(images, rows, axis=0, out=units[0])
+        np.take(images, rows, axis=0, out=units[0], mode="clip")  # "raise" would buffer `out`
         for layer, (w, b) in enumerate(zip(weights, biases, strict=True)):
             outputs = np.matmul(units[layer], w, out=units[layer + 1])
             outputs += b
@@ -128,7 +149,7 @@ def start_torch(network: Network, rule: Metaplasticity, settings: LearningSettin
     eta, last = settings.learning_rate, len(weights) - 1
 
     @torch.inference_mode()
-    def learn(presentation: Presentation) -> None:
+    def learn(presentation: Presentation, after_epoch: AfterEpoch = None) -> None:
         images = torch.from_numpy(presentation.images)
         labels = torch.from_numpy(presentation.labels)
         minus_rates = []
@@ -138,6 +159,8 @@ def start_torch(network: Network, rule: Metaplasticity, settings: LearningSettin
         for epoch in torch.from_numpy(presentation.order):
             for rows in epoch.split(settings.batch_size):
                 update(images.index_select(0, rows), labels.index_select(0, rows), minus_rates)
+            if after_epoch is not None:
+                after_epoch()
 
     def update(images: Any, labels: Any, minus_rates: list[Any]) -> None:
         units = [images]
@@ -168,8 +191,8 @@ def start_torch(network: Network, rule: Metaplasticity, settings: LearningSettin
 
 
 @lru_cache
-def _compile_jax(batch_size: int, eta: float) -> tuple[Any, Any]:
-    """A presentation as one compiled scan, and the answers; kept, since compiling takes seconds."""
+def _compile_jax(batch_size: int, eta: float) -> tuple[Any, Any, Any]:
+    """The rates, some epochs as one scan, and the answers; kept, since compiling takes seconds."""
     import jax
     import jax.numpy as jnp
 
@@ -193,14 +216,14 @@ def _compile_jax(batch_size: int, eta: float) -> tuple[Any, Any]:
                 d_units = (d_units @ w.T) * (units[layer] > 0)
         return moved[::-1]
 
-    def learn(
-        layers: Any, births: Any, stiffness: Any, images: Any, labels: Any, order: Any
-    ) -> Any:
+    def measure_rates(layers: Any, births: Any, stiffness: Any) -> Any:
         rates = []
         for (w, _), birth, c in zip(layers, births, stiffness, strict=True):
             decay = jnp.exp(c * jnp.abs(w - birth))
             rates.append(4 * eta * decay / jnp.square(1 + decay))
+        return rates
 
+    def learn(layers: Any, rates: Any, images: Any, labels: Any, order: Any) -> Any:
         def batch(layers: Any, rows: Any) -> tuple[Any, None]:
             return update(layers, rates, images[rows], labels[rows]), None
 
@@ -217,11 +240,11 @@ def _compile_jax(batch_size: int, eta: float) -> tuple[Any, Any]:
     def answer(layers: Any, images: Any) -> Any:
         return forward(layers, images)[-1].argmax(axis=1)
 
-    return jax.jit(learn, donate_argnums=0), jax.jit(answer)
+    return jax.jit(measure_rates), jax.jit(learn, donate_argnums=0), jax.jit(answer)
 
 
 def start_jax(network: Network, rule: Metaplasticity, settings: LearningSettings) -> Program:
-    """JAX on the CPU: a presentation is one compiled scan, with donated buffers."""
+    """JAX on the CPU: all epochs that nobody interrupts are one scan, with donated buffers."""
     import jax
     import jax.numpy as jnp
 
@@ -232,18 +255,23 @@ def start_jax(network: Network, rule: Metaplasticity, settings: LearningSettings
     stiffness = [jnp.asarray((1 - f) / f * (-2 * rule.steepness)) for f in flexibility]
     layers = zip(network.weights, network.biases, strict=True)
     state = [(jnp.array(w), jnp.array(b)) for w, b in layers]
-    compiled, compiled_answer = _compile_jax(settings.batch_size, settings.learning_rate)
+    measure_rates, learn_epochs, answer = _compile_jax(settings.batch_size, settings.learning_rate)
 
-    def learn(presentation: Presentation) -> None:
+    def learn(presentation: Presentation, after_epoch: AfterEpoch = None) -> None:
         nonlocal state
-        shown = presentation.images, presentation.labels, presentation.order
-        state = compiled(state, births, stiffness, *map(jnp.asarray, shown))
+        images, labels = jnp.asarray(presentation.images), jnp.asarray(presentation.labels)
+        rates = measure_rates(state, births, stiffness)
+        order = presentation.order
+        for epochs in [order] if after_epoch is None else order[:, None]:
+            state = learn_epochs(state, rates, images, labels, jnp.asarray(epochs))
+            if after_epoch is not None:
+                after_epoch()
         jax.block_until_ready(state)
 
     def read() -> Array:
         return np.concatenate([np.asarray(part).ravel() for layer in state for part in layer])
 
-    return Program(learn, lambda images: np.asarray(compiled_answer(state, images)), read)
+    return Program(learn, lambda images: np.asarray(answer(state, images)), read)
 
 
 PROGRAMS = {
@@ -256,7 +284,7 @@ MODULES = {"metaplastic_np": "metaplastic_np", "PyTorch": "torch", "JAX": "jax",
 
 
 def count_operations(layer_sizes: tuple[int, ...], n_on: int) -> int:
-    """Float operations an image that learning needs: products over inputs that are ever on.
+    """Float operations per image that learning needs: products over inputs that are ever on.
 
     Forward, weight gradient, and input gradient except in the first layer; 2 for each weight.
     """
