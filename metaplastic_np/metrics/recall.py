@@ -373,7 +373,7 @@ def measure_gross_memory(recall: ArrayLike, sequence: ArrayLike) -> Float:
 
 
 def _check_confusion(confusion: ArrayLike) -> NDArray[np.int64]:
-    """Require counts (..., group, answer), each item tested equally often; return the items' own."""
+    """Require counts (..., group, answer), each item tested equally often; keep only items."""
     found = np.asarray(confusion)
     if found.dtype.kind not in "iu":
         checks.raise_expected("confusion", "hold whole numbers", found.dtype)

@@ -134,7 +134,7 @@ def _check_images(name: str, images: NDArray[Any]) -> NDArray[Any]:
 
 
 def _check_classes(train_labels: NDArray[Any], test_labels: NDArray[Any]) -> None:
-    """Require at least two classes, numbered from 0 without a gap, each with images of both parts."""
+    """Require classes 0, 1, ... without a gap, each with training and test images."""
     owner = "train_labels" if train_labels.max() >= test_labels.max() else "test_labels"
     highest = int(max(train_labels.max(), test_labels.max()))
     if highest == 0:

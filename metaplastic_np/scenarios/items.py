@@ -135,7 +135,7 @@ class Presentation:
         object.__setattr__(self, "order", np.ascontiguousarray(order, dtype=np.intp))
 
 
-def check_step(step: Step | int, number: int, *, n_items: int, n_new: int | None = None) -> Step:
+def check_step(step: Any, number: int, *, n_items: int, n_new: int | None = None) -> Step:
     """Fill in what a step leaves open; refuse an item, a label or a state that does not exist.
 
     `number` is the step's place in its schedule. Without `n_new`, as many new items as listed ones
