@@ -172,7 +172,7 @@ CASES = {
     ),
     "dense shapes": (
         lambda: mp.nn.dense_forward(np.zeros((1, 3)), np.zeros((2, 2)), np.zeros(2)),
-        r"`inputs` \(n, n_in\), `weights` \(n_in, n_out\) and .* must fit; got \(1, 3\), \(2, 2\) and \(2,\)",
+        r"`inputs` \(n, n_in\), `weights` \(n_in, n_out\) and .* must fit; got \(1, 3\), \(2, 2\)",
     ),
     "dense dtypes": (
         lambda: mp.nn.dense_forward(np.zeros((1, 2), np.float32), np.zeros((2, 2)), np.zeros(2)),
