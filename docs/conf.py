@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from importlib import metadata
+from inspect import ismodule
+from operator import attrgetter
 from pathlib import Path
 
 from docutils import nodes
@@ -15,6 +17,10 @@ import build as exercises  # noqa: E402
 import tables  # noqa: E402
 
 import metaplastic_np  # noqa: E402
+
+# Whose names `mp.FOLDER.name` reaches.
+FOLDERS = [getattr(metaplastic_np, name) for name in metaplastic_np.__all__]
+FOLDERS = [part for part in FOLDERS if ismodule(part)]
 
 project = "metaplastic_np"
 author = "the metaplastic_np developers"
@@ -99,20 +105,33 @@ def visit_math(self, node):
 
 
 def resolve_public_name(app, env, node, contnode):
-    """`measure_recall` and `metaplastic_np.measure_recall` are in the module that defines them."""
-    name = node.get("reftarget", "").removeprefix("metaplastic_np.")
-    module = getattr(getattr(metaplastic_np, name, None), "__module__", None)
-    if module is None or node.get("refdomain") != "py":
+    """`Step`, `rules.measure_drift` and `mp.rules.measure_drift` are in the files that define them."""
+    name = node.get("reftarget", "").removeprefix("metaplastic_np.").removeprefix("mp.")
+    if node.get("refdomain") != "py":
         return None
-    target = f"{module}.{name}"
-    domain = env.get_domain("py")
-    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", target, node, contnode)
+    for place in (metaplastic_np, *FOLDERS):
+        try:
+            found = attrgetter(name)(place)
+            target = f"{found.__module__}.{found.__qualname__}"
+        except AttributeError:  # not there, or not a class or function
+            continue
+        domain = env.get_domain("py")
+        return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", target, node, contnode)
+    return None
+
+
+def list_names():
+    """Classes and functions that are importable from the package itself, and a line about each."""
+    names = [name for name in metaplastic_np.__all__ if not ismodule(getattr(metaplastic_np, name))]
+    listed = "\n".join(f"   metaplastic_np.{name}" for name in names)
+    return f"```{{eval-rst}}\n.. autosummary::\n   :nosignatures:\n\n{listed}\n```\n"
 
 
 def write_generated(app):
     """Pages that are made, not typed: exercises, and tables from the results of runs."""
     exercises.build(HERE / "exercises")
     tables.write(HERE / "generated")
+    (HERE / "generated" / "names.md").write_text(list_names(), "utf-8")
     printed = subprocess.check_output([sys.executable, HERE / "examples" / "mine.py"])
     (HERE / "generated" / "mine.txt").write_bytes(printed)
 

@@ -61,7 +61,8 @@ def _tell_best_rival(rows: list[dict[str, Any]]) -> list[str]:
     return ["", f"Best rival / ours: **{best['ratio']:.2f}** ({best['who']})."]
 
 
-CORE = ("plasticity", "flexibility", "layers", "network", "metaplasticity", "learning", "_kernels")
+CORE = ("plasticity", "flexibility", "layers", "network", "metaplasticity", "learning")
+CORE += ("_fast/__init__", "_fast/kernels")
 
 
 def make_mutants(found: dict[str, Any]) -> dict[str, str]:

@@ -9,7 +9,7 @@
 # %%
 import numpy as np
 
-from metaplastic_np.exercises.checker import check
+from metaplastic_np.exercises import check
 
 # %% [markdown]
 # ## Predict first

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import metaplastic_np as mp
-from metaplastic_np.exercises.checker import check
+from metaplastic_np.exercises import check
 
 # %% [markdown]
 # ## Predict first

@@ -12,7 +12,7 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 
 import metaplastic_np as mp
-from metaplastic_np.exercises.checker import SMALL, check
+from metaplastic_np.exercises import SMALL, check
 
 # %% [markdown]
 # ## Predict first

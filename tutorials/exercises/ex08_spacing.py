@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import metaplastic_np as mp
-from metaplastic_np.exercises.checker import SMALL, check
+from metaplastic_np.exercises import SMALL, check
 
 # %% [markdown]
 # ## Predict first

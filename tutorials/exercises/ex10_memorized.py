@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import hypergeom
 
 import metaplastic_np as mp
-from metaplastic_np.exercises.checker import SMALL, check
+from metaplastic_np.exercises import SMALL, check
 
 # %% [markdown]
 # ## Predict first

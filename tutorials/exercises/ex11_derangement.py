@@ -12,7 +12,7 @@ from collections import Counter
 import numpy as np
 
 import metaplastic_np as mp
-from metaplastic_np.exercises.checker import check
+from metaplastic_np.exercises import check
 
 # %% [markdown]
 # ## Predict first
