@@ -105,7 +105,7 @@ def visit_math(self, node):
 
 
 def resolve_public_name(app, env, node, contnode):
-    """`Step`, `rules.measure_drift` and `mp.rules.measure_drift` are in the files that define them."""
+    """`Step`, `rules.measure_drift`, `mp.rules.measure_drift`: in the files that define them."""
     name = node.get("reftarget", "").removeprefix("metaplastic_np.").removeprefix("mp.")
     if node.get("refdomain") != "py":
         return None
