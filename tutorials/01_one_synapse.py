@@ -58,9 +58,8 @@ plt.show()
 # --------------------------------
 #
 # Every curve above falls exponentially in the end. In the hybrid network f is random
-# between 0 and
-# 1. Average over many synapses that have all gone equally far, and look on logarithmic
-# axes, where a power law is a straight line.
+# between 0 and 1. Average over many synapses that have all gone equally far, and look
+# on logarithmic axes, where a power law is a straight line.
 
 far = np.geomspace(0.05, 100, 60)
 flexibility = mp.draw_flexibility("hybrid", 50_000, rng=rng, dtype=np.float64)

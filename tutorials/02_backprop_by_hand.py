@@ -68,12 +68,8 @@ d_logits = mp.nn.softmax_cross_entropy_backward(cache_loss)
 d_active, d_weights_2, d_biases_2 = mp.nn.dense_backward(d_logits, cache_2)
 d_hidden = mp.nn.relu_backward(d_active, cache_relu)
 _, d_weights_1, d_biases_1 = mp.nn.dense_backward(d_hidden, cache_1)
-print(
-    "gradient of the first weights:",
-    d_weights_1.shape,
-    "like the weights:",
-    weights_1.shape,
-)
+print("gradient of the first weights:", d_weights_1.shape)
+print("the first weights:", weights_1.shape)
 
 # %%
 # Check it
@@ -126,11 +122,11 @@ print(f"right gradient: relative error {found:.1e}")
 #
 # So feed it wrong ones. Three mistakes that everyone makes once:
 
+is_eighth = np.arange(30).reshape(6, 5) == 7
 mistakes = {
     "ReLU's mask forgotten": mp.nn.dense_backward(d_active, cache_1)[1],
     "sum instead of mean over the batch": d_weights_1 * len(images),
-    "one entry off by 1 %": d_weights_1
-    * np.where(np.arange(30).reshape(6, 5) == 7, 1.01, 1),
+    "one entry off by 1 %": d_weights_1 * np.where(is_eighth, 1.01, 1),
 }
 for name, wrong in mistakes.items():
     error = mp.gradient_check(lambda w: forward(w)[0], wrong, weights_1, rng=rng)
@@ -146,12 +142,8 @@ for vector, values in zip(network.biases, (biases_1, biases_2), strict=True):
     vector[:] = values
 same_loss, gradient = mp.loss_and_gradient(network, images, labels)
 by_layer, _ = mp.split_parameters(gradient, network.layer_sizes)
-print(
-    "same loss:",
-    same_loss == loss,
-    " same gradient:",
-    np.allclose(by_layer[0], d_weights_1),
-)
+print("same loss:", same_loss == loss)
+print("same gradient:", np.allclose(by_layer[0], d_weights_1))
 
 # %%
 # What to try

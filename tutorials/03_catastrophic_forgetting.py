@@ -109,9 +109,8 @@ plt.show()
 for kind, run in runs.items():
     curve = mp.measure_serial_position_curve(run.recall[0]).mean(axis=0)
     past, last = curve[:-1].mean(), curve[-1]
-    false_alarms = mp.metrics.measure_false_alarms(run.confusion[0, :, -1])[
-        :, -1
-    ].mean()
+    false_alarms = mp.metrics.measure_false_alarms(run.confusion[0, :, -1])
+    false_alarms = false_alarms[:, -1].mean()
     print(f"{kind:<9} first nine items {past:.2f}, last item {last:.2f};", end=" ")
     print(f"others that get the last item's name {false_alarms:.2f}")
 

@@ -35,9 +35,8 @@ plt.rcParams["figure.constrained_layout.use"] = True
 
 settings = mp.Settings(trials=2, seed=4)
 results = mp.run_experiment(mp.load_digits(), settings)
-final = results.confusion[
-    :, 0, -1
-]  # networks, items, answers: first trial, after the whole list
+# Networks, items, answers: first trial, after the whole list.
+final = results.confusion[:, 0, -1]
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), sharey=True)
 for place, network, confusion in zip(axes, settings.networks, final, strict=True):
@@ -63,15 +62,13 @@ plt.show()
 # -------------------------------------------
 #
 # A network that says "item 10" to everything has a recall of 1 for item 10. So put
-# **false alarms**, how often images of *others* get that name, beside the hits.
+# **false alarms**, how often images of *others* get that name, next to the hits.
 
 figure, axes = plt.subplots(figsize=(6, 4.6))
 for network, confusion in zip(settings.networks, final, strict=True):
     style = {name: mp.style_of(network)[name] for name in ("color", "marker")}
-    hits, false_alarms = (
-        mp.measure_recall(confusion),
-        mp.metrics.measure_false_alarms(confusion),
-    )
+    hits = mp.measure_recall(confusion)
+    false_alarms = mp.metrics.measure_false_alarms(confusion)
     for verdict, filling in ((True, "full"), (False, "none")):
         chosen = mp.metrics.measure_memorized(confusion) == verdict
         label = f"{network}, {'memorized' if verdict else 'not'}"
@@ -139,7 +136,7 @@ for share, line in ((0.1, "-"), (0.5, "--")):
         label=f"{share:.0%} of all answers are its name",
     )
 axes.set(
-    xlabel="test images an item",
+    xlabel="test images per item",
     ylabel="hits - chance that suffice",
     title="With many test images, next to nothing counts as memorized",
 )
@@ -152,7 +149,7 @@ axes.legend()
 plt.show()
 
 # %%
-# That is why the package reports hits minus false alarms > 0.25 beside the test.
+# That is why the package reports hits minus false alarms > 0.25 alongside the test.
 #
 # What to try
 # -----------

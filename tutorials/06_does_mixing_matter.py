@@ -81,9 +81,8 @@ difference = mean_recall[:, 1:] - mean_recall[:, :1]
 paired = mp.metrics.measure_interval(difference)  # half widths
 # As if the networks had seen different lists: two groups of four, six degrees of
 # freedom.
-variance = mean_recall[:, 1:].var(axis=0, ddof=1) + mean_recall[:, :1].var(
-    axis=0, ddof=1
-)
+variances = mean_recall.var(axis=0, ddof=1)
+variance = variances[1:] + variances[:1]
 n = settings.trials
 unpaired = t.ppf(0.975, 2 * (n - 1)) * np.sqrt(variance / n)
 

@@ -48,9 +48,8 @@ settings = mp.Settings(
     seed=6,
 )
 results = mp.run_experiment(digits, settings)
-after_each_pass = results.recall[
-    :, :, ::n_items
-]  # networks, trials, passes (0: untrained), items
+# Networks, trials, passes (0: untrained), items.
+after_each_pass = results.recall[:, :, ::n_items]
 
 # %%
 # Watch the mean, and the worst item: repetition is for what did not stick the first

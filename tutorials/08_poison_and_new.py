@@ -15,7 +15,7 @@ labels. **Uptake** is the share of test images that get the label just taught:
 
 .. math::
     \text{uptake} =
-    \frac{\text{test images answered as just taught}}{\text{test images}}
+    \frac{\text{test images classified as just taught}}{\text{test images}}
 
 Run time: about 21 s.
 """
@@ -62,9 +62,8 @@ results = mp.run_experiment(mp.load_digits(), settings)
 # What poison does
 # ----------------
 
-ends = len(learned) + n_items * np.arange(
-    doses + 1
-)  # presentations learned, after each dose
+# Presentations learned, after each dose.
+ends = len(learned) + n_items * np.arange(doses + 1)
 figure, axes = plt.subplots(figsize=(6.5, 3.8))
 for network, recall in zip(settings.networks, results.recall, strict=True):
     mean = recall.mean(axis=(0, 2))
@@ -116,7 +115,7 @@ for place, network, confusion, new_confusion in zip(
         f"{network:<13} uptake after {doses} doses: "
         f"poison {of_poison[-1] / n_test:.2f}, new {of_new[-1] / n_test:.2f}"
     )
-axes[0].set_ylabel("share answered as just taught")
+axes[0].set_ylabel("share classified as just taught")
 figure.suptitle("Does it resist the false, or the new?")
 plt.show()
 

@@ -36,9 +36,8 @@ n_items = 7
 frequency = np.arange(1, n_items + 1)
 shown = np.repeat(np.arange(n_items), frequency)
 orders = rng.permuted(np.tile(shown, (2000, 1)), axis=1)
-positions = mp.scenarios.measure_positions(
-    orders, n_items
-)  # (first, mean, last), orders, items
+# (first, mean, last), orders, items.
+positions = mp.scenarios.measure_positions(orders, n_items)
 rho = mp.metrics.measure_rank_correlation(positions, frequency)
 
 figure, axes = plt.subplots(figsize=(6.5, 3.8))

@@ -83,7 +83,7 @@ with tempfile.TemporaryDirectory() as folder:
 settings = mp.experiments.init_settings(dataset, n_items=8)
 print(
     f"{len(dataset.item_classes)} items; inputs times {settings.input_scale:.1f}; "
-    f"{settings.n_train_images} and {settings.n_test_images} images an item"
+    f"{settings.n_train_images} and {settings.n_test_images} images per item"
 )
 
 # %%
@@ -164,7 +164,7 @@ print(
 #   longer one pattern. True labels are still learned perfectly. What becomes of the
 #   hybrid's gain?
 # * Which items are taken for which? Draw ``results.confusion[2, 0, -1]`` (lesson 5).
-# * Your own images. A network of 10,000 inputs is no problem; a hundred images an item
+# * Your own images. A network of 10,000 inputs is no problem; a hundred images per item
 #   is few.
 #
 # References

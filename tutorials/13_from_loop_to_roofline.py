@@ -103,7 +103,7 @@ bars = axes.barh(list(rates), list(rates.values()), color="#0072B2", log=True)
 axes.bar_label(bars, fmt=lambda rate: f" {rate:.3g}")
 axes.invert_yaxis()
 axes.set(
-    xlabel="billions of flops a second (logarithmic)",
+    xlabel="billions of flops per second (logarithmic)",
     xlim=(None, 10 * max(rates.values())),
     title="The same sum, four ways of writing it",
 )
@@ -180,7 +180,7 @@ for batch, marker in ((64, "o"), (256, "^"), (1024, "P")):
     )
 axes.set(
     xlabel="flops per byte moved",
-    ylabel="billions of flops a second",
+    ylabel="billions of flops per second",
     title="Products live under the flat roof, updates under the slope",
 )
 axes.legend(fontsize="small")
