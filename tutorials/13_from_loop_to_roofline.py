@@ -111,14 +111,14 @@ plt.show()
 
 # %%
 # Tens of thousands of times lie between the first and the last, and they compute the
-# same numbers up to rounding. This is why the package's kernels call BLAS for products
-# and write loops only for what BLAS does not have.
+# same numbers up to rounding. This is why the package's fast body leaves products to
+# BLAS, which NumPy calls, and writes loops only for what BLAS does not have.
 #
 # What BLAS does not have: the update
 # -----------------------------------
 #
 # Once the gradient is there, the metaplastic step is
-# :math:`w \leftarrow w - (\eta p)\,g`: two flops a synapse, and 16 bytes moved (read
+# :math:`w \leftarrow w - (\eta p)\,g`: two flops per synapse, and 16 bytes moved (read
 # the rate, the gradient, the weight; write the weight). Written as NumPy reads best, it
 # makes a temporary array and moves 24.
 
@@ -156,7 +156,7 @@ for name, function in updates.items():
 # ------------
 #
 # Measure both limits on this machine: the rate of a large product, and how fast a large
-# array can be copied (8 bytes a number, one read and one written). Then place the
+# array can be copied (8 bytes per number: one read, one written). Then place the
 # computations in the picture.
 
 peak = mp.experiments.measure_speed() / 1e9
