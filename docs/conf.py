@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from importlib import metadata
-from inspect import ismodule
+from inspect import isfunction, ismodule
 from operator import attrgetter
 from pathlib import Path
 
@@ -120,10 +120,16 @@ def resolve_public_name(app, env, node, contnode):
     return None
 
 
+def skip_fields(app, what, name, thing, skip, options):
+    """A class's docstring says what its fields are; "alias for field number 0" does not."""
+    is_default = isfunction(thing) and what == "class" and thing.__name__ != name
+    return True if is_default or type(thing).__name__ == "_tuplegetter" else None
+
+
 def list_names():
     """Classes and functions that are importable from the package itself, and a line about each."""
     names = [name for name in metaplastic_np.__all__ if not ismodule(getattr(metaplastic_np, name))]
-    listed = "\n".join(f"   metaplastic_np.{name}" for name in names)
+    listed = "\n".join(f"   ~metaplastic_np.{name}" for name in names)
     return f"```{{eval-rst}}\n.. autosummary::\n   :nosignatures:\n\n{listed}\n```\n"
 
 
@@ -141,3 +147,4 @@ def setup(app):
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
     app.connect("builder-inited", write_generated, priority=1)
     app.connect("missing-reference", resolve_public_name)
+    app.connect("autodoc-skip-member", skip_fields)

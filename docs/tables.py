@@ -45,7 +45,8 @@ def make_bench(found: dict[str, Any]) -> dict[str, str]:
             for row in rows:
                 low, middle, high = (f"{row[name]:.3g}" for name in ("lowest", "median", "highest"))
                 share, ratio = (f"{row[key]:{form}}" if key in row else "" for key, form in COLUMNS)
-                cells = [row["who"], f"{middle} {row['unit']}", f"{low} to {high}", share, ratio]
+                cells = [row["who"], f"{middle}\N{NO-BREAK SPACE}{row['unit']}", f"{low} to {high}"]
+                cells += [share, ratio]
                 lines.append("| " + " | ".join(cells) + " |")
             lines += _tell_best_rival(rows)
         tables[f"bench-{section}"] = "\n".join(lines) + "\n"
