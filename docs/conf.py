@@ -126,18 +126,10 @@ def skip_fields(app, what, name, thing, skip, options):
     return True if is_default or type(thing).__name__ == "_tuplegetter" else None
 
 
-def list_names():
-    """Classes and functions that are importable from the package itself, and a line about each."""
-    names = [name for name in metaplastic_np.__all__ if not ismodule(getattr(metaplastic_np, name))]
-    listed = "\n".join(f"   ~metaplastic_np.{name}" for name in names)
-    return f"```{{eval-rst}}\n.. autosummary::\n   :nosignatures:\n\n{listed}\n```\n"
-
-
 def write_generated(app):
     """Pages that are made, not typed: exercises, and tables from the results of runs."""
     exercises.build(HERE / "exercises")
     tables.write(HERE / "generated")
-    (HERE / "generated" / "names.md").write_text(list_names(), "utf-8")
     printed = subprocess.check_output([sys.executable, HERE / "examples" / "mine.py"])
     (HERE / "generated" / "mine.txt").write_bytes(printed)
 

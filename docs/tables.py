@@ -1,9 +1,12 @@
 """Tables of what was found, made from the claims.json of runs: nothing in them is typed."""
 
 import json
+from inspect import ismodule
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+import metaplastic_np as mp
 
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = (("share", ".0%"), ("ratio", ".2f"))
@@ -19,6 +22,7 @@ def write(folder: Path) -> None:
         tables |= make_bench(found.pop(name))
     tables |= make_mutants(found.pop("mutants"))
     tables["broken"] = make_broken(found.pop("broken"))
+    tables["names"] = make_names()
     tables["supply"] = make_supply(found.pop("supply"))
     tables["fuzz"] = make_fuzz(found.pop("fuzz"))
     tables["verdicts"] = make_verdicts(found)
@@ -109,6 +113,13 @@ def _law(test: str) -> str:
 
 def _one_line(code: str) -> str:
     return " ".join(code.split()).replace("|", "\\|") or "(nothing)"
+
+
+def make_names() -> str:
+    """Classes and functions that are importable from the package itself, and a line about each."""
+    names = [name for name in mp.__all__ if not ismodule(getattr(mp, name))]
+    listed = "\n".join(f"   ~metaplastic_np.{name}" for name in names)
+    return f"```{{eval-rst}}\n.. autosummary::\n   :nosignatures:\n\n{listed}\n```\n"
 
 
 def make_supply(found: dict[str, Any]) -> str:
