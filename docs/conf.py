@@ -38,6 +38,7 @@ extensions = [
 exclude_patterns = ["_build", "exercises/*.ipynb", "explorer", "generated"]
 templates_path = ["_templates"]
 nitpicky = True
+smartquotes_action = "qe"  # quotes and ellipses; "--" begins an option
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3

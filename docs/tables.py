@@ -9,7 +9,8 @@ from typing import Any
 import metaplastic_np as mp
 
 RESULTS = Path(__file__).parent / "results"
-COLUMNS = (("share", ".0%"), ("ratio", ".2f"))
+NO_BREAK = "\N{NO-BREAK SPACE}"
+COLUMNS = (("share", "share of product rate", ".0%"), ("ratio", "times the best of ours", ".2f"))
 MARKS = {"holds": "✓ holds", "fails": "✗ fails", "undecided": "? undecided"}
 
 
@@ -44,13 +45,14 @@ def make_bench(found: dict[str, Any]) -> dict[str, str]:
         chosen = [row for row in found["rows"] if row["section"] == section]
         for what, group in groupby(chosen, key=lambda row: row["what"]):
             rows = list(group)
-            head = f"| {what} | median | range | share of product rate | times the best of ours |"
-            lines += ["", head, "|---|---|---|---|---|"]
+            columns = [column for column in COLUMNS if column[0] in rows[0]]
+            head = [what, "median", "range", *(title for _, title, _ in columns)]
+            lines += ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
             for row in rows:
                 low, middle, high = (f"{row[name]:.3g}" for name in ("lowest", "median", "highest"))
-                share, ratio = (f"{row[key]:{form}}" if key in row else "" for key, form in COLUMNS)
-                cells = [row["who"], f"{middle}\N{NO-BREAK SPACE}{row['unit']}", f"{low} to {high}"]
-                cells += [share, ratio]
+                numbers = f"{middle} {row['unit']}", f"{low} to {high}"
+                cells = [row["who"], *(number.replace(" ", NO_BREAK) for number in numbers)]
+                cells += [f"{row[name]:{form}}" for name, _, form in columns]
                 lines.append("| " + " | ".join(cells) + " |")
             lines += _tell_best_rival(rows)
         tables[f"bench-{section}"] = "\n".join(lines) + "\n"
