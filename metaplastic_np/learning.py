@@ -228,7 +228,12 @@ def learn_item(
             done += made
             if made < len(batches):
                 layer = _first_bad_layer(network, _measure_gradient(here, batches[made]))
-                errors.raise_non_finite_gradient(layer, done, presentation.number)
+                number = presentation.number
+                place = "" if number is None else f" of presentation {number + 1}"
+                raise errors.DivergenceError(
+                    f"the gradient of layer {layer + 1} is not finite at update {done + 1}{place}; "
+                    "that update moved no weight. Learning diverged: try a smaller learning rate"
+                )
         if not checks.is_finite(network.parameters):
             errors.raise_diverged("the weights", presentation.number)
         if not checks.is_finite(losses[-1]):

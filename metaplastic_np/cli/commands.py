@@ -27,7 +27,7 @@ from ..experiments import (
 )
 from ..paper import EXPERIMENTS, judge_run, make_report, measure_plan, plan_runs, show_all
 from ..plots import make_figure, save_figure
-from ..scenarios import Dataset, check_sources, fetch_mnist, load_dataset
+from ..scenarios import Dataset, check_item_count, check_sources, fetch_mnist, load_dataset
 from .options import (
     BenchOptions,
     DataOptions,
@@ -54,7 +54,7 @@ def run(options: RunOptions) -> int:
     if options.networks is not None:
         networks = tuple(name.strip() for name in options.networks.split(","))
     dataset = load_dataset(running.dataset)
-    checks.check_item_count(options.items, available=len(dataset.item_classes), minimum=3)
+    check_item_count(options.items, available=len(dataset.item_classes), minimum=3)
     settings = replace(
         init_settings(dataset, n_items=options.items),
         schedule=row.schedule,
@@ -124,7 +124,9 @@ def report(options: ReportOptions) -> int:
         errors.raise_unreadable_file(options.folder, error.strerror or str(error))
     results = {path.stem: load_results(path) for path in paths}
     if not results:
-        errors.raise_no_results(options.folder)
+        raise errors.InputError(
+            f"there are no results (*.npz) in {options.folder}: run an experiment first"
+        )
     preset = "custom"
     with suppress(OSError, ValueError, KeyError, TypeError):  # not there, or says nothing
         preset = str(json.loads((options.folder / "claims.json").read_text("utf-8"))["preset"])
@@ -201,7 +203,10 @@ def bench(options: BenchOptions) -> int:
     root = Path(__file__).parents[2]
     script = root / "tests" / "benchmarks" / "bench.py"
     if not script.is_file():
-        errors.raise_no_checkout("the benchmark", script)
+        raise errors.InputError(
+            f"the benchmark comes with a source checkout, and {script} is not there: "
+            'run `pip install -e ".[bench]"` in a clone of the repository'
+        )
     given = {name: getattr(options, name) for name in ("sections", "repeats", "trials", "json")}
     arguments = [f"--{name}={value}" for name, value in given.items() if value is not None]
     return _run_script(script, arguments, root)

@@ -98,11 +98,27 @@ def change_settings(settings: Settings, model: Model) -> Settings:
         "non_target": model.non_target,
     }
     if model.hidden is not None:
-        changes["hidden"] = checks.parse_widths("--hidden", model.hidden)
+        changes["hidden"] = _parse_widths(model.hidden)
     changes = {name: value for name, value in changes.items() if value is not None}
     if model.kappa is not None:
         changes |= {"steepness": None, "kappa": checks.check_positive("kappa", model.kappa)}
-    elif model.steepness not in (None, "balance"):
-        steepness = checks.parse_number("--steepness", model.steepness)
-        changes |= {"steepness": steepness, "kappa": None}
+    elif model.steepness is not None and model.steepness != "balance":
+        changes |= {"steepness": _parse_steepness(model.steepness), "kappa": None}
     return replace(settings, **changes)
+
+
+def _parse_widths(text: str) -> tuple[int, ...]:
+    """Whole numbers between commas; an empty text means no hidden layer."""
+    try:
+        return tuple(int(width) for width in text.split(",") if width.strip())
+    except ValueError:
+        expected = "be whole numbers between commas, like 256,256"
+        checks.raise_expected("--hidden", expected, repr(text))
+
+
+def _parse_steepness(text: str) -> float:
+    """A number; "balance" has been dealt with."""
+    try:
+        return float(text)
+    except ValueError:
+        checks.raise_expected("--steepness", "be a number or 'balance'", repr(text))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .._util import errors
 from .._util.storage import read_arrays, write_arrays
 from .learners import State
+from .settings import check_same_run
 from .watchers import Rows
 
 Arrays = dict[str, NDArray[Any]]
@@ -72,7 +73,7 @@ def read_progress(path: Path, identity: Mapping[str, Any], names: Rows) -> Progr
     if not path.exists():
         return None
     arrays, header = read_arrays(path)
-    errors.check_same_run(path, header, identity)
+    check_same_run(path, header, identity)
     errors.check_names(path, header, ("done", "rms"))
     n_networks = len(identity["networks"])
     wanted = ["state/{}/parameters", *(f"rows/{{}}/{name}" for name in names)]
@@ -120,7 +121,7 @@ def read_trials(folder: Path, identity: dict[str, Any]) -> dict[int, tuple[Array
         path = _trial_path(folder, trial)
         if path.exists():
             arrays, header = read_arrays(path)
-            errors.check_same_run(path, header, identity)
+            check_same_run(path, header, identity)
             errors.check_names(path, arrays, MEASURED)
             trials[trial] = arrays, header
     return trials

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 
 from .._util import checks
@@ -13,13 +15,21 @@ from ..rules import Birth, check_rule, init_synapses
 State = dict[str, np.ndarray]
 
 
-def check_learner(name: str) -> str:
-    """Refuse a name that no row of the tables of rules and rehearsals knows."""
-    rule, plus, rehearsal = name.partition("+") if isinstance(name, str) else (name, "", "")
-    check_rule(rule)
-    if plus:
-        checks.check_choice("networks", rehearsal.partition(":")[0], REHEARSALS)
-    return name
+def check_learners(networks: Sequence[str]) -> tuple[str, ...]:
+    """Require at least one name, each known to the tables of rules and rehearsals, none twice."""
+    if not isinstance(networks, Iterable) or isinstance(networks, str):
+        checks.raise_expected("networks", "be a sequence of names", repr(networks))
+    names = tuple(networks)
+    if not names:
+        checks.raise_expected("networks", "name at least one", "none")
+    for name in names:
+        rule, plus, rehearsal = name.partition("+") if isinstance(name, str) else (name, "", "")
+        check_rule(rule)
+        if plus:
+            checks.check_choice("networks", rehearsal.partition(":")[0], REHEARSALS)
+        if names.count(name) > 1:
+            checks.raise_expected("networks", "name each only once", f"{name!r} twice")
+    return names
 
 
 def init_learner(network: Network, name: str, birth: Birth) -> Learner:

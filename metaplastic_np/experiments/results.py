@@ -14,7 +14,7 @@ from .._util.storage import read_arrays, write_arrays, write_atomic
 from ..metrics import measure_false_alarms, measure_memorized
 from ..scenarios import count_new, draw_schedule
 from .checkpoints import MEASURED
-from .settings import SCHEMA, Settings
+from .settings import SCHEMA, Settings, check_same_run
 from .watchers import TENTHS
 
 __all__ = ["Results", "load_results", "save_results"]
@@ -190,4 +190,4 @@ def _shapes(settings: Settings) -> dict[str, tuple[int | None, ...]]:
 def check_free(path: Path, identity: dict[str, Any]) -> None:
     """Refuse to overwrite results of other settings."""
     if path.exists():
-        errors.check_same_run(path, read_arrays(path)[1], identity)
+        check_same_run(path, read_arrays(path)[1], identity)

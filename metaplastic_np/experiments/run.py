@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,14 @@ import numpy as np
 from .._util import checks, errors
 from .._util.blas import one_blas_thread
 from ..metrics import measure_recall
-from ..scenarios import Dataset, count_new, draw_schedule
+from ..scenarios import (
+    Dataset,
+    check_enough_images,
+    check_item_count,
+    check_new_items,
+    count_new,
+    draw_schedule,
+)
 from .checkpoints import read_trials, state_path, write_trial
 from .results import BY_TRIAL, Results
 from .settings import Settings, describe_run
@@ -161,7 +169,7 @@ def _collect(settings: Settings, trials: Mapping[int, Any]) -> Results:
     """Results of all trials, whoever ran them, in their order."""
     in_order = [trials[trial] for trial in range(settings.trials)]
     headers = [header for _, header in in_order]
-    errors.warn_other_machines(headers)
+    _warn_other_machines(headers)
     stacked = {name: np.stack([arrays[name] for arrays, _ in in_order]) for name in in_order[0][0]}
     # Trials come first in a stack; the network axis leads in the results.
     by_network = {
@@ -174,6 +182,25 @@ def _collect(settings: Settings, trials: Mapping[int, Any]) -> Results:
         header={**headers[0], "seconds_by_trial": [header["seconds"] for header in headers]},
         **by_network,
     )
+
+
+def _warn_other_machines(headers: Sequence[Mapping[str, Any]]) -> None:
+    """Warn if trials ran on unlike machines: their last bits may differ."""
+
+    def facts(header: Mapping[str, Any]) -> tuple[object, ...]:
+        # The list of loaded BLAS libraries differs between processes; their kernels do not.
+        machine = header.get("machine", {})
+        kernels = {str(library).split()[-1] for library in machine.get("blas", ())}
+        rest = {name: fact for name, fact in machine.items() if name != "blas"}
+        return header.get("backend"), kernels, rest
+
+    if any(facts(header) != facts(headers[0]) for header in headers):
+        warnings.warn(
+            "some trials were run on another machine, backend or version; "
+            "their last bits may differ from those of a run in one piece",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def measure_work(dataset: Dataset, settings: Settings) -> float:
@@ -193,18 +220,17 @@ def measure_work(dataset: Dataset, settings: Settings) -> float:
 
 def check_items(dataset: Dataset, settings: Settings) -> None:
     """Refuse a list that the dataset cannot serve, before anything is written."""
-    checks.check_dataset(dataset, Dataset)
+    if not isinstance(dataset, Dataset):
+        seen = type(dataset).__name__
+        checks.raise_expected("dataset", "be a Dataset, as load_dataset makes", seen)
     available = len(dataset.item_classes)
-    n_items = checks.check_item_count(settings.n_items, available=available, minimum=2)
+    n_items = check_item_count(settings.n_items, available=available, minimum=2)
     steps = draw_schedule(settings.schedule, n_items, rng=np.random.default_rng(0))
-    checks.check_new_items(
-        count_new(steps, n_items), n_items=n_items, available=available, minimum=0
-    )
+    n_new = count_new(steps, n_items)
+    check_new_items(n_new, n_items=n_items, available=available, minimum=0)
     if not dataset.paired:
         for name in ("train", "test"):
             wanted = getattr(settings, f"n_{name}_images")
             counts = np.bincount(getattr(dataset, f"{name}_labels"))
             for item, count in enumerate(counts):
-                checks.check_enough_images(
-                    f"n_{name}_images", item, wanted=wanted, available=int(count)
-                )
+                check_enough_images(f"n_{name}_images", item, wanted=wanted, available=int(count))

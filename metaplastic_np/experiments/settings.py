@@ -7,16 +7,17 @@ were found.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .._util import checks
+from .._util import checks, errors
 from ..learning import REFRESHES
 from ..scenarios import NON_TARGETS, Dataset, Step, count_non_targets, draw_schedule, measure_digest
-from .learners import check_learner
+from .learners import check_learners
 
 __all__ = ["Settings", "init_settings", "measure_default_steepness"]
 
@@ -38,6 +39,7 @@ CALIBRATED: dict[str, dict[str, Any]] = {
 }
 MOST_ITEMS = 10_000
 SCHEMA = 2  # of the files of a run; 1 had the answers to new items in an array of their own
+RUN_KEYS = ("kind", "schema", "dataset", "dataset_sha256")  # of a run, besides its settings
 KAPPA = 7.5  # where nothing was calibrated
 # Rms length of an image as the head sees it: what a learning rate belongs to.
 LENGTH, LEARNING_RATE = 105.0, 0.0125
@@ -134,7 +136,7 @@ class Settings:
         plain: dict[str, Any] = {
             "dtype": dtype.name,
             "n_items": checks.check_count("n_items", self.n_items, minimum=3, maximum=MOST_ITEMS),
-            "networks": checks.check_networks("networks", self.networks, check_learner),
+            "networks": check_learners(self.networks),
             "hidden": checks.check_counts("hidden", self.hidden),
         }
         plain["by_epoch"] = _check_by_epoch(self.by_epoch, plain["n_items"])
@@ -144,7 +146,11 @@ class Settings:
             plain[name] = checks.check_count(name, getattr(self, name), minimum=0)
         if self.steepness is None and self.kappa is None:
             plain["steepness"] = measure_default_steepness(plain["n_items"])
-        checks.check_not_both("steepness", self.steepness, "kappa", self.kappa)
+        if self.steepness is not None and self.kappa is not None:
+            raise errors.InputError(
+                "give either `steepness` or `kappa`, the other None; "
+                f"got {self.steepness} and {self.kappa}"
+            )
         for name in ("input_scale", "learning_rate", "steepness", "kappa"):
             value = plain.get(name, getattr(self, name))
             if value is not None:
@@ -255,3 +261,16 @@ def describe_run(dataset: Dataset, settings: Settings) -> dict[str, Any]:
         "settings": asdict(settings),
     }
     return json.loads(json.dumps(described))  # tuples become lists, as they will when read back
+
+
+def check_same_run(path: Path, header: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    """Refuse a file of another run: its header differs from what :func:`describe_run` gave."""
+    settings = header.get("settings")
+    theirs = {**header, **(settings if isinstance(settings, Mapping) else {})}
+    ours = {**identity, **identity["settings"]}
+    for name in (*RUN_KEYS, *identity["settings"]):
+        if theirs.get(name) != ours.get(name):
+            raise errors.OutputError(
+                f"{path} belongs to a run with other settings ({name} {theirs.get(name)!r}, now "
+                f"{ours.get(name)!r}); choose another folder, or delete it"
+            )

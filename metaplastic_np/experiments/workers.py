@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import get_context, parent_process
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NoReturn
 
 from .._util import checks, errors
 
@@ -111,7 +111,10 @@ def open_cluster(address: str) -> Iterator[Executor]:
         try:
             client = Client(address, timeout=CLUSTER_SECONDS)
         except (OSError, ValueError, TypeError) as error:
-            errors.raise_no_scheduler(address, error)
+            raise errors.InputError(
+                f"no Dask scheduler answers at {address} ({type(error).__name__}): start one with "
+                "`dask scheduler`, or use --jobs"
+            ) from error
         with client:
             yield client.get_executor(retries=0)
 
@@ -190,14 +193,20 @@ def run_jobs(
             future = _get(done, executor)
             yield *futures[future], future.result()
     except (BrokenExecutor, CancelledError) as error:
-        errors.raise_dead_worker(error)
+        _raise_dead_worker(error)
     except Exception as error:
         # Not on Ctrl-C: a pool whose workers are ended must find its futures as it left them.
         for future in futures:
             future.cancel()
         if type(error).__name__ == "KilledWorker":  # Dask's: a trial that took several with it
-            errors.raise_dead_worker(error)
+            _raise_dead_worker(error)
         raise
+
+
+def _raise_dead_worker(error: Exception) -> NoReturn:
+    raise errors.WorkerError(
+        "a worker process died: killed, or out of memory? (fewer workers need less)"
+    ) from error
 
 
 class _Job:
@@ -234,7 +243,7 @@ def _get(queue: SimpleQueue[Any], executor: Executor) -> Any:
         if client is None or client.scheduler_info().get("workers"):
             seen = time.monotonic()
         elif time.monotonic() - seen > NO_WORKER_SECONDS:
-            errors.raise_dead_worker(TimeoutError("the cluster has no worker left"))
+            _raise_dead_worker(TimeoutError("the cluster has no worker left"))
 
 
 def count_threads() -> int:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._util import checks
+from .._util import checks, errors
 from ..nn import Network, predict
 
 __all__ = [
@@ -127,7 +127,7 @@ def measure_recall(confusion: ArrayLike) -> Float:
     >>> measure_recall([[8, 2], [5, 5]])
     array([0.8, 0.5])
     """
-    counts = checks.check_confusion(confusion)
+    counts = _check_confusion(confusion)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     return hits / counts.sum(axis=-1)
 
@@ -148,7 +148,7 @@ def measure_false_alarms(confusion: ArrayLike) -> Float:
     >>> measure_false_alarms([[8, 2], [5, 5]])
     array([0.5, 0.2])
     """
-    counts = checks.check_confusion(confusion)
+    counts = _check_confusion(confusion)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     answered = counts.sum(axis=-2)
     belong_to_others = counts.sum(axis=-1) * (counts.shape[-1] - 1)
@@ -177,7 +177,7 @@ def measure_memorized(confusion: ArrayLike, *, level: float = MEMORIZED_LEVEL) -
     >>> measure_memorized([[9, 1], [1, 9]])
     array([ True,  True])
     """
-    hits = np.diagonal(checks.check_confusion(confusion), axis1=-2, axis2=-1)
+    hits = np.diagonal(_check_confusion(confusion), axis1=-2, axis2=-1)
     return hits >= measure_fewest_hits(confusion, level=level)
 
 
@@ -202,7 +202,7 @@ def measure_fewest_hits(
     >>> measure_fewest_hits([[9, 1], [1, 9]])  # 10 of 20 images were answered as each item
     array([8, 8])
     """
-    counts = checks.check_confusion(confusion)
+    counts = _check_confusion(confusion)
     level = checks.check_probability("level", level)
     belong = int(counts.sum(axis=-1).flat[0])  # the same for all items
     total = belong * counts.shape[-1]
@@ -264,7 +264,7 @@ def measure_serial_position_curve(recall: ArrayLike) -> Float:
     >>> measure_serial_position_curve([[0.5, 0.5], [1.0, 0.0], [0.2, 0.9]])
     array([0.2, 0.9])
     """
-    return checks.check_recall("recall", recall, ndim=2)[..., -1, :]
+    return _check_recall("recall", recall, ndim=2)[..., -1, :]
 
 
 def measure_primacy(curve: ArrayLike) -> Float:
@@ -284,7 +284,7 @@ def measure_primacy(curve: ArrayLike) -> Float:
     >>> round(float(measure_primacy([0.9, 0.5, 0.3, 0.3, 0.7])), 2)
     0.53
     """
-    curve = checks.check_recall("curve", curve)
+    curve = _check_recall("curve", curve)
     return curve[..., 0] - _middle(curve)
 
 
@@ -305,7 +305,7 @@ def measure_recency(curve: ArrayLike) -> Float:
     >>> round(float(measure_recency([0.9, 0.5, 0.3, 0.3, 0.7])), 2)
     0.33
     """
-    curve = checks.check_recall("curve", curve)
+    curve = _check_recall("curve", curve)
     return curve[..., -1] - _middle(curve)
 
 
@@ -336,7 +336,7 @@ def measure_forgetting(recall: ArrayLike) -> Float:
            [0. , 0.5],
            [0.8, 0. ]])
     """
-    recall = checks.check_recall("recall", recall, ndim=2)
+    recall = _check_recall("recall", recall, ndim=2)
     return np.maximum.accumulate(recall, axis=-2) - recall
 
 
@@ -363,10 +363,35 @@ def measure_gross_memory(recall: ArrayLike, sequence: ArrayLike) -> Float:
     >>> measure_gross_memory([[0.5, 0.5], [1.0, 0.0], [0.2, 0.9]], [0, 1])
     array([0. , 1. , 1.1])
     """
-    recall = checks.check_recall("recall", recall, ndim=2)
+    recall = _check_recall("recall", recall, ndim=2)
     n_rows, n_items = recall.shape[-2:]
     sequence = checks.check_labels("sequence", sequence, n_rows=n_rows - 1, n_classes=n_items)
     presented = np.zeros((n_rows, n_items), dtype=bool)
     for presentation, item in enumerate(sequence):
         presented[presentation + 1 :, item] = True
     return np.where(presented, recall, 0).sum(axis=-1)
+
+
+def _check_confusion(confusion: ArrayLike) -> NDArray[np.int64]:
+    """Require counts (..., group, answer), each item tested equally often; keep only items."""
+    found = np.asarray(confusion)
+    if found.dtype.kind not in "iu":
+        checks.raise_expected("confusion", "hold whole numbers", found.dtype)
+    if found.ndim < 2 or found.shape[-2] < found.shape[-1] or found.size == 0:
+        expected = "have shape (..., groups, items), a group per item"
+        checks.raise_expected("confusion", expected, found.shape)
+    found = found[..., : found.shape[-1], :]
+    tested = found.sum(axis=-1)
+    if np.any(found < 0) or np.any(tested != tested.flat[0]) or tested.flat[0] < 1:
+        raise errors.InputError(
+            "`confusion` must count every item's test images, equally many an item"
+        )
+    return found.astype(np.int64)
+
+
+def _check_recall(name: str, recall: ArrayLike, *, ndim: int = 1) -> Float:
+    """Require shares of test images in [0, 1], with items on the last axis."""
+    found = np.asarray(recall, dtype=np.float64)
+    if found.ndim < ndim or found.size == 0:
+        checks.raise_expected(name, f"have at least {ndim} axes, items last", found.shape)
+    return checks.check_unit_interval(name, found)

@@ -79,7 +79,11 @@ def measure_bounds(values: ArrayLike, *, confidence: float = CONFIDENCE) -> tupl
     >>> measure_bounds([0.25, 0.25])
     (0.25, 0.25)
     """
-    values = checks.check_margins("values", values)
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0:
+        shape = f"shape {values.shape}"
+        checks.raise_expected("values", "hold one number for each trial", shape)
+    checks.check_finite("values", values)
     if len(values) < 2:
         return -np.inf, np.inf
     if np.ptp(values) == 0:  # without the rounding of a mean

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._util import checks
+from .._util import checks, errors
 
 __all__ = [
     "dense_backward",
@@ -65,7 +65,21 @@ def dense_forward(
     >>> outputs
     array([[1., 2.]])
     """
-    checks.check_dense_shapes(inputs, weights, biases)
+    fits = (
+        inputs.ndim == weights.ndim == 2
+        and inputs.shape[1] == weights.shape[0]
+        and biases.shape == weights.shape[1:]
+    )
+    if not fits:
+        raise errors.InputError(
+            "`inputs` (n, n_in), `weights` (n_in, n_out) and `biases` (n_out,) must fit; "
+            f"got {inputs.shape}, {weights.shape} and {biases.shape}"
+        )
+    if not inputs.dtype == weights.dtype == biases.dtype:
+        raise errors.InputError(
+            "`inputs`, `weights` and `biases` must share one dtype; "
+            f"got {inputs.dtype}, {weights.dtype} and {biases.dtype}"
+        )
     outputs = inputs @ weights + biases
     return outputs, (inputs, weights)
 
@@ -178,7 +192,9 @@ def softmax_cross_entropy_forward(
     >>> round(loss, 4)  # log 10: a network that knows nothing
     2.3026
     """
-    checks.check_logits(logits)
+    if logits.ndim != 2 or logits.size == 0:
+        expected = "have shape (n, n_classes) with at least one image"
+        checks.raise_expected("logits", expected, logits.shape)
     labels = checks.check_labels("labels", labels, n_rows=len(logits), n_classes=logits.shape[1])
     # softmax(Z) = softmax(Z - c); c = max keeps every exponential in [0, 1].
     highest = logits.max(axis=1, keepdims=True)

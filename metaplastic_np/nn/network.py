@@ -80,7 +80,10 @@ def split_parameters(vector: Array, layer_sizes: Sequence[int]) -> tuple[list[Ar
     ((3, 2), array([6., 7.]))
     """
     size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(layer_sizes))
-    vector = checks.check_view("parameters", vector, size=size)
+    if not isinstance(vector, np.ndarray) or vector.shape != (size,):
+        checks.raise_expected("parameters", f"be an array of shape ({size},)", np.shape(vector))
+    if not vector.flags.c_contiguous:  # its slices could not be seen as matrices
+        checks.raise_expected("parameters", "be contiguous", "a strided view")
     weights, biases, start = [], [], 0
     for n_in, n_out in pairwise(layer_sizes):
         weights.append(vector[start : start + n_in * n_out].reshape(n_in, n_out))
@@ -114,10 +117,11 @@ class Network:
 
     def __post_init__(self) -> None:
         """Check that sizes and parameters fit."""
-        object.__setattr__(self, "layer_sizes", checks.check_layer_sizes(self.layer_sizes))
+        object.__setattr__(self, "layer_sizes", _check_layer_sizes(self.layer_sizes))
         split_parameters(self.parameters, self.layer_sizes)
         checks.check_dtype("parameters", self.parameters.dtype)
-        checks.check_writable("parameters", self.parameters)
+        if not self.parameters.flags.writeable:
+            checks.raise_expected("parameters", "be writable", "a read-only array")
 
     @property
     def weights(self) -> list[Array]:
@@ -128,6 +132,18 @@ class Network:
     def biases(self) -> list[Array]:
         """Views (n_out,), one a layer."""
         return split_parameters(self.parameters, self.layer_sizes)[1]
+
+
+def _check_layer_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:
+    """Require at least inputs and outputs, and at least one unit in each layer."""
+    try:
+        sizes = tuple(layer_sizes)
+    except TypeError:
+        sizes = ()
+    if len(sizes) < 2:
+        expected = "list inputs, hidden layers and outputs"
+        checks.raise_expected("layer_sizes", expected, repr(layer_sizes))
+    return tuple(checks.check_count("layer_sizes", size) for size in sizes)
 
 
 def init_network(
@@ -159,7 +175,7 @@ def init_network(
     >>> round(float(network.weights[0].std() * np.sqrt((1024 + 256) / 2)), 2)
     1.0
     """
-    layer_sizes = checks.check_layer_sizes(layer_sizes)
+    layer_sizes = _check_layer_sizes(layer_sizes)
     dtype = checks.check_dtype("dtype", dtype)
     checks.check_rng(rng)
     size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(layer_sizes))

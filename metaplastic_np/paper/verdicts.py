@@ -110,11 +110,22 @@ def judge_claim(claim: str, evidence: Evidence) -> dict[str, Any]:
         nothing = {"verdict": "undecided", "estimate": None, "interval": [None, None], "n": 0}
         return {**described, **nothing, "seconds": 0.0, "parts": []}
     runs = [evidence[name] for name in found.needs]
-    errors.check_paired([run.header for run in runs])
+    _check_paired([run.header for run in runs])
     seconds = sum(sum(run.header["seconds_by_trial"]) for run in runs)
     judged = judge_margins(found.measure(evidence))
     parts = judged.pop("parts")
     return {**described, **judged, "seconds": round(seconds, 1), "parts": parts}
+
+
+def _check_paired(headers: Sequence[Mapping[str, Any]]) -> None:
+    """Require one seed and one dataset: trials of several runs are compared in pairs."""
+    for header in headers:
+        for name in ("dataset_sha256", "seed"):
+            first, other = ({**run, **run["settings"]}.get(name) for run in (headers[0], header))
+            if first != other:
+                raise errors.InputError(
+                    f"runs that a claim compares must share their {name}; got {first} and {other}"
+                )
 
 
 def judge_claims(evidence: Evidence) -> list[dict[str, Any]]:

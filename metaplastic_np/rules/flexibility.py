@@ -17,7 +17,8 @@ distribution function, so that they differ in nothing but the distribution.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -93,9 +94,15 @@ def check_flexibility(network: str) -> float | None:
     if isinstance(network, str) and network in NETWORKS:
         return None
     if not isinstance(network, str) or not network.startswith(HOMOGENEOUS):
-        checks.raise_unknown_network(network, NETWORKS)
+        raise_unknown_network(network, NETWORKS)
     try:
         level = float(network.removeprefix(HOMOGENEOUS))
     except ValueError:
-        checks.raise_unknown_network(network, NETWORKS)
+        raise_unknown_network(network, NETWORKS)
     return checks.check_level("homogeneous:F", level)
+
+
+def raise_unknown_network(name: object, known: Iterable[str]) -> NoReturn:
+    """Refuse the name of a network that does not exist."""
+    expected = "name " + ", ".join(known) + " or homogeneous:F"
+    checks.raise_expected("networks", expected, repr(name))

@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._util import checks
+from .._util import checks, errors
 
 __all__ = ["measure_drift", "measure_kappa", "measure_plasticity", "measure_synaptic_rate"]
 
@@ -152,7 +152,9 @@ def measure_kappa(displacement: ArrayLike, *, steepness: float) -> float:
     moved = checks.check_finite("displacement", np.asarray(displacement, dtype=np.float64))
     moved = moved[moved != 0]
     if moved.size == 0:
-        checks.raise_unmoved()
+        raise errors.InputError(
+            "`displacement` must not be 0 everywhere: nothing has moved since birth"
+        )
     # A power of 2 keeps squares in range and changes no digit.
     exponent = np.frexp(np.abs(moved).max())[1]
     rms = np.ldexp(np.sqrt(np.mean(np.square(np.ldexp(moved, -exponent)))), exponent)

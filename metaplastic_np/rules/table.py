@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .._util import checks
 from ..nn import Network
-from .flexibility import NETWORKS, check_flexibility
+from .flexibility import NETWORKS, check_flexibility, raise_unknown_network
 from .metaplasticity import Metaplasticity, init_metaplasticity
 from .rule import Birth, HasRule
 
@@ -39,7 +38,7 @@ def check_rule(name: str) -> str:
     """A rule of the table, with a value where it needs one; returns the row's name."""
     row = name.partition(":")[0] if isinstance(name, str) else name
     if row not in RULES:
-        checks.raise_unknown_network(name, (known for known in RULES if known != "homogeneous"))
+        raise_unknown_network(name, (known for known in RULES if known != "homogeneous"))
     if RULES[row] is _init_paper:
         check_flexibility(name)
     return row

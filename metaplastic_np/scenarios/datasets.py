@@ -73,7 +73,7 @@ class Dataset:
         """Check every array once, here, so that nothing later has to."""
         fixed = {}
         for part in ("train", "test"):
-            images = checks.check_images(f"{part}_images", getattr(self, f"{part}_images"))
+            images = _check_images(f"{part}_images", getattr(self, f"{part}_images"))
             labels = checks.check_labels(
                 f"{part}_labels",
                 getattr(self, f"{part}_labels"),
@@ -81,12 +81,16 @@ class Dataset:
                 n_classes=np.iinfo(np.intp).max,
             )
             fixed[f"{part}_images"], fixed[f"{part}_labels"] = images, labels
-        checks.check_same_shape(
-            "test_images", fixed["test_images"], "train_images", fixed["train_images"]
-        )
-        if self.paired:
-            checks.check_canvas("train_images", fixed["train_images"])
-        checks.check_classes(fixed["train_labels"], fixed["test_labels"])
+        shape, other = fixed["train_images"].shape, fixed["test_images"].shape
+        if other[1:] != shape[1:]:
+            raise errors.InputError(
+                "`test_images` must have images shaped like `train_images`; "
+                f"got {other[1:]} and {shape[1:]}"
+            )
+        if self.paired and len(shape) != 3:
+            expected = "have shape (n, rows, columns) to be paired"
+            checks.raise_expected("train_images", expected, shape)
+        _check_classes(fixed["train_labels"], fixed["test_labels"])
         for name, array in fixed.items():
             object.__setattr__(self, name, checks.freeze(array))
 
@@ -118,12 +122,44 @@ class Dataset:
             array.flags.writeable = False
 
 
+def _check_images(name: str, images: NDArray[Any]) -> NDArray[Any]:
+    """Require images (n, ...) of real, finite numbers, at least one image and one pixel."""
+    found = np.asarray(images)
+    if found.dtype.kind not in "fiub":
+        checks.raise_expected(name, "hold real numbers", found.dtype)
+    if found.ndim < 2 or found.size == 0:
+        expected = "have shape (n, ...) with at least one image and pixel"
+        checks.raise_expected(name, expected, found.shape)
+    return checks.check_finite(name, found) if found.dtype.kind == "f" else found
+
+
+def _check_classes(train_labels: NDArray[Any], test_labels: NDArray[Any]) -> None:
+    """Require classes 0, 1, ... without a gap, each with training and test images."""
+    owner = "train_labels" if train_labels.max() >= test_labels.max() else "test_labels"
+    highest = int(max(train_labels.max(), test_labels.max()))
+    if highest == 0:
+        raise errors.InputError("`train_labels` must hold at least two classes; got one")
+    for name, labels in (("train_labels", train_labels), ("test_labels", test_labels)):
+        present = np.unique(labels)
+        # Not a table as long as the highest label, which a damaged file may make huge.
+        gaps = np.flatnonzero(present != np.arange(len(present)))
+        missing = int(gaps[0]) if len(gaps) else len(present)
+        if missing <= highest:
+            raise errors.InputError(
+                f"`{name}` must hold every class from 0 to {highest}, the highest of `{owner}`; "
+                f"class {missing} has no image"
+            )
+
+
 @lru_cache(maxsize=2)
 def _load_again(load: Callable[..., Dataset], arguments: tuple[Any, ...], digest: str) -> Dataset:
     """In a worker: the dataset of that digest, read once for all of its trials."""
     dataset = load(*arguments)
     if measure_digest(dataset) != digest:
-        errors.raise_changed_dataset(dataset.name)
+        raise errors.InputError(
+            f"the images of dataset {dataset.name!r} changed since the run started "
+            "(or its `reload` loads others); start again"
+        )
     return dataset
 
 

@@ -13,13 +13,15 @@ some epochs, each in a new order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .._util import checks
+from .._util import checks, errors
 from ..nn import dense_forward, relu_forward
 from .datasets import Dataset
 
@@ -122,8 +124,70 @@ class Presentation:
 
     def __post_init__(self) -> None:
         """Check the order; images and labels are checked against the network that learns them."""
-        order = checks.check_order(self.order, n_rows=len(self.images))
-        object.__setattr__(self, "order", order)
+        order, n_images = np.asarray(self.order), len(self.images)
+        if order.ndim != 2 or 0 in order.shape or order.dtype.kind not in "iu":
+            expected = "have shape (epochs, images) and hold whole numbers"
+            checks.raise_expected("order", expected, order.shape)
+        for epoch, visited in enumerate(order):
+            if not np.array_equal(np.sort(visited), np.arange(n_images)):
+                expected = f"visit each of {n_images} images once"
+                checks.raise_expected("order", expected, f"another in epoch {epoch}")
+        object.__setattr__(self, "order", np.ascontiguousarray(order, dtype=np.intp))
+
+
+def check_step(step: Any, number: int, *, n_items: int, n_new: int | None = None) -> Step:
+    """Fill in what a step leaves open; refuse an item, a label or a state that does not exist.
+
+    `number` is the step's place in its schedule. Without `n_new`, as many new items as listed ones
+    may be shown. With it, the step stands alone and its `after` is not used.
+    """
+    parts = step if isinstance(step, Sequence) and not isinstance(step, str) else (step,)
+    if not 1 <= len(parts) <= 4:
+        seen = f"{step!r} at step {number}"
+        checks.raise_expected("schedule", "be a sequence of items or Steps", seen)
+    item, label, shown, after = (*parts, None, None, None)[:4]
+    most = n_items + (n_items if n_new is None else n_new)
+    filled = {
+        "item": (item, n_items - 1),
+        "label": (item if label is None else label, n_items - 1),
+        "shown": (item if shown is None else shown, most - 1),
+        "after": (number if after is None else after, number),
+    }
+    if n_new is not None:
+        del filled["after"]
+    for name, (value, highest) in filled.items():
+        is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+        if not is_whole or not 0 <= value <= highest:
+            checks.raise_expected(name, f"lie in 0..{highest}", f"{value!r} at step {number}")
+    return Step(**{name: int(value) for name, (value, _) in filled.items()})
+
+
+def check_item_count(n_items: int, *, available: int, minimum: int) -> int:
+    """Require enough items for the experiment, and no more than the dataset has."""
+    checks.check_count("n_items", n_items, minimum=minimum)
+    if n_items > available:
+        raise errors.InputError(
+            f"`n_items` must be at most {available}, the items this dataset has; got {n_items}"
+        )
+    return int(n_items)
+
+
+def check_new_items(n_new: int, *, n_items: int, available: int, minimum: int) -> None:
+    """Require that a dataset has enough items that are not of the list."""
+    checks.check_count("n_new", n_new, minimum=minimum)
+    if n_items + n_new > available:
+        raise errors.InputError(
+            f"`n_items` must leave {n_new} of the {available} items of this dataset to be shown "
+            f"as new; got {n_items}, at most {available - n_new} will do"
+        )
+
+
+def check_enough_images(name: str, item: int, *, wanted: int, available: int) -> None:
+    """Require that an item that is a class has as many images as it is to show."""
+    if wanted > available:
+        raise errors.InputError(
+            f"`{name}` must be at most {available}, the images item {item} has; got {wanted}"
+        )
 
 
 def draw_items(
@@ -173,7 +237,7 @@ def draw_items(
     dtype = checks.check_dtype("dtype", dtype)
     checks.check_rng(rng)
     available = dataset.item_classes
-    checks.check_item_count(n_items, available=len(available), minimum=2)
+    check_item_count(n_items, available=len(available), minimum=2)
     checks.check_count("n_train_images", n_train_images)
     checks.check_count("n_test_images", n_test_images)
 
@@ -222,7 +286,7 @@ def draw_new_items(
     """
     checks.check_rng(rng)
     others = [shown for shown in dataset.item_classes if shown not in items.classes]
-    checks.check_new_items(n_new, n_items=len(items), available=len(others) + len(items), minimum=1)
+    check_new_items(n_new, n_items=len(items), available=len(others) + len(items), minimum=1)
     classes = tuple(others[i] for i in rng.permutation(len(others))[:n_new])
     dtype = items.train_images.dtype
     images = {}
@@ -250,7 +314,7 @@ def _draw_images(
         for item, shown in enumerate(classes):
             candidates = np.flatnonzero(labels == shown[side])
             if not dataset.paired:
-                checks.check_enough_images(
+                check_enough_images(
                     f"n_{part}_images", shown[side], wanted=n_images, available=len(candidates)
                 )
             rows[item] = rng.choice(candidates, n_images, replace=dataset.paired)
@@ -355,9 +419,7 @@ def draw_presentation(
     array([0, 0, 0, 0, 0, 0, 3, 2, 1, 3, 1, 2])
     """
     n_items, n_images = len(items), items.train_images.shape[1]
-    item, label, shown, _ = checks.check_step(
-        step, number or 0, n_items=n_items, kind=Step, n_new=items.n_new
-    )
+    item, label, shown, _ = check_step(step, number or 0, n_items=n_items, n_new=items.n_new)
     checks.check_choice("non_target", non_target, NON_TARGETS)
     checks.check_count("epochs", epochs)
     checks.check_rng(rng)
@@ -391,11 +453,16 @@ def count_non_targets(n_items: int, n_train_images: int, *, non_target: str) -> 
     """M = floor(K / (N - 1) + 1/2), refused below 1; 0 if there are to be none."""
     # A permuted non-target of item j, shown with item k, needs the label of a third item.
     minimum = 3 if non_target == "permuted" else 2
-    checks.check_item_count(n_items, available=n_items, minimum=minimum)
+    checks.check_count("n_items", n_items, minimum=minimum)
     if non_target == "none":
         return 0
     count = (2 * n_train_images + n_items - 1) // (2 * (n_items - 1))
-    return checks.check_non_target_count(count, n_images=n_train_images, n_items=n_items)
+    if count < 1:
+        raise errors.InputError(
+            f"`n_train_images` must give each of the {n_items - 1} other items at least one "
+            f"non-target image; got {n_train_images}, needs {-(-(n_items - 1) // 2)}"
+        )
+    return count
 
 
 def _draw_evenly(labels: NDArray[np.intp], n: int, *, rng: np.random.Generator) -> NDArray[np.intp]:

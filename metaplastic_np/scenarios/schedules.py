@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from .._util import checks
 from ..metrics import measure_rank_correlation
-from .items import Step
+from .items import Step, check_step
 
 __all__ = ["SCHEDULES", "draw_schedule", "measure_positions"]
 
@@ -69,7 +69,12 @@ def draw_frequency(n_items: int, rng: np.random.Generator) -> list[Step]:
     early and last late. Orders are drawn until Spearman's rho of frequency with the first, the mean
     and the last position are all at most 0.15 in size.
     """
-    checks.check_balanced(n_items, *BALANCED)
+    fewest, most = BALANCED
+    if not fewest <= n_items <= most:
+        expected = (
+            f"be from {fewest} to {most} for orders in which frequency and position are independent"
+        )
+        checks.raise_expected("n_items", expected, n_items)
     while True:
         frequency = 1 + rng.permutation(n_items)
         shown = np.repeat(np.arange(n_items), frequency)
@@ -135,10 +140,10 @@ def draw_schedule(
     if isinstance(schedule, str):
         checks.check_choice("schedule", schedule, SCHEDULES)
         schedule = SCHEDULES[schedule](n_items, rng)
-    return [
-        checks.check_step(step, number, n_items=n_items, kind=Step)
-        for number, step in enumerate(checks.check_steps("schedule", schedule))
-    ]
+    if not isinstance(schedule, Sequence) or not schedule:
+        expected = "be a name, or a list of at least one item or Step"
+        checks.raise_expected("schedule", expected, repr(schedule))
+    return [check_step(step, number, n_items=n_items) for number, step in enumerate(schedule)]
 
 
 def count_new(schedule: Sequence[Step], n_items: int) -> int:

@@ -170,7 +170,11 @@ def load_mnist(folder: Path | str | None = None) -> Dataset:
     arrays: dict[str, Any] = {}
     for name, part in zip(MNIST, SHAPES, strict=True):
         if name not in found:
-            errors.raise_missing_mnist(name, places)
+            raise errors.InputError(
+                f"cannot find MNIST's {name}.gz in {' or '.join(map(str, places))}: run "
+                "`metaplastic-np data fetch mnist`, or set METAPLASTIC_NP_DATA to a folder with "
+                "the four files"
+            )
         arrays[part] = _read_mnist(found[name], MNIST[name], SHAPES[part])
     return Dataset(name="mnist", **arrays, paired=True, reload=(load_mnist, (str(place),)))
 
@@ -251,7 +255,10 @@ def _fetch(path: Path, digest: str, mirrors: Sequence[str]) -> None:
                 errors.raise_unwritable(path.parent, error)
     finally:
         logger.setLevel(level)
-    errors.raise_unfetched(path.name, failures, path.parent)
+    raise errors.OutputError(
+        f"cannot fetch {path.name} ({'; '.join(failures)}): no network? copy the four files into "
+        f"{path.parent}, or set METAPLASTIC_NP_DATA to a folder with them"
+    )
 
 
 def _places(folder: Path | str | None) -> list[Path]:
@@ -268,7 +275,9 @@ def _places(folder: Path | str | None) -> list[Path]:
     try:
         cache = Path(os.environ.get(variable) or Path.home() / custom)
     except RuntimeError:
-        errors.raise_no_home()
+        raise errors.InputError(
+            "there is no home folder to keep data in: set METAPLASTIC_NP_DATA to a folder"
+        ) from None
     return [cache.absolute() / "metaplastic_np" / "mnist"]
 
 
@@ -380,7 +389,8 @@ def load_dataset(name: str) -> Dataset:
     if name in list(DATASETS):
         return DATASETS[name]()
     if not str(name).lower().endswith(".npz"):
-        checks.raise_unknown_dataset(name, DATASETS)
+        expected = "be " + ", ".join(DATASETS) + " or the path of an npz file"
+        checks.raise_expected("dataset", expected, repr(name))
     return load_npz(name)
 
 

@@ -258,7 +258,7 @@ BREAKS = [
         "independent_of_first",
     ),
     (
-        "checks",
+        "items",
         "number if after is None else after, number)",
         "number if after is None else after, 10**6)",
         "schedules",
@@ -311,7 +311,7 @@ BREAKS = [
     ("verdicts", "holds = all(", "holds = any(", "statistics", "every_margin_must_hold"),
     (
         "verdicts",
-        "errors.check_paired([run.header for run in runs])",
+        "_check_paired([run.header for run in runs])",
         "pass",
         "claims",
         "another_seed_or_dataset",

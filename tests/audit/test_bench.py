@@ -377,6 +377,7 @@ def test_without_the_sources_the_command_says_so_in_a_line(monkeypatch, capsys, 
     assert cli.main(["bench"]) == 2
     complaint = capsys.readouterr().err
     assert "the benchmark comes with a source checkout" in complaint
+    assert 'is not there: run `pip install -e ".[bench]"` in a clone of the repository' in complaint
     assert complaint.count("\n") == 1
 
 

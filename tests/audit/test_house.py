@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tokenize
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -82,13 +83,100 @@ def test_importing_the_package_imports_none_of_its_heavy_friends():
     assert found.stdout.strip() == "[]"
 
 
-def test_only_two_modules_word_errors():
-    """A bare `raise` passes an error on; anything else is worded in checks or errors."""
-    for name, path in MODULES.items():
-        if name in {"_util/checks", "_util/errors"}:
-            continue
+# How a call words a refusal, from the texts of its arguments. HOLE stands for a value.
+HOLE = "\0"
+WORDED = {
+    **dict.fromkeys(("InputError", "OutputError", "DivergenceError", "WorkerError"), "{0}"),
+    "raise_expected": "`{0}` must {1}; got ",
+    "raise_unreadable_file": "cannot read " + HOLE + ": {1}",
+    "raise_diverged": "{0} are not finite",
+}
+READ = 24  # letters of a message that a test must quote; the first 40 where they name an argument
+
+
+def list_texts(node, names):
+    """Every text that an expression may stand for, with holes."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value]
+    if isinstance(node, ast.FormattedValue):
+        return list_texts(node.value, names)
+    if isinstance(node, ast.Name) and node.id in names:
+        return [text for value in names[node.id] for text in list_texts(value, {})]
+    if isinstance(node, ast.IfExp):
+        return list_texts(node.body, names) + list_texts(node.orelse, names)
+    if isinstance(node, ast.JoinedStr):
+        parts = node.values
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        parts = [node.left, node.right]
+    else:
+        return [HOLE]
+    return ["".join(texts) for texts in product(*(list_texts(part, names) for part in parts))]
+
+
+def list_messages(source):
+    """The messages of a module's refusals, with holes."""
+    tree = ast.parse(source)
+    for scope in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
+        names = {}
+        for node in (*tree.body, *ast.walk(scope)):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                names.setdefault(node.targets[0].id, []).append(node.value)
+        for call in [node for node in ast.walk(scope) if isinstance(node, ast.Call)]:
+            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            if name in WORDED:
+                for texts in product(*(list_texts(argument, names) for argument in call.args)):
+                    yield WORDED[name].format(*texts)
+
+
+def is_read(message, quoted):
+    """Whether a test quotes the longest part of a message that has no hole."""
+    pieces = message.split(HOLE)
+    if re.match("`[^\0]", message):
+        return pieces[0].strip()[:40] in quoted
+    piece = max((piece.strip(" `:;,.()") for piece in pieces), key=len)
+    most = min(READ, len(piece))
+    return any(piece[start : start + most] in quoted for start in range(len(piece) - most + 1))
+
+
+def list_quotes():
+    """Every string of the tests, patterns as the text that they match."""
+    for path in {*(ROOT / "tests").rglob("test_*.py")} - {Path(__file__)}:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            assert not (isinstance(node, ast.Raise) and node.exc), (name, node.lineno)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield re.sub(r"\\(.)", r"\1", node.value)
+
+
+def test_a_test_reads_every_message():
+    quoted = "\n".join(list_quotes())
+    messages = {
+        (name, message)
+        for name, path in MODULES.items()
+        for message in list_messages(path.read_text(encoding="utf-8"))
+    }
+    assert len(messages) > 100
+    assert not [found for found in sorted(messages) if not is_read(found[1], quoted)]
+
+
+def test_a_message_that_no_test_reads_is_found():
+    source = """
+def check(value):
+    expected = "be " + ("a zebra" if value else f"an okapi of {value} stripes")
+    checks.raise_expected("animal", expected, value)
+"""
+    zebra, okapi = list_messages(source)
+    assert zebra == "`animal` must be a zebra; got "
+    assert okapi == f"`animal` must be an okapi of {HOLE} stripes; got "
+    assert is_read(zebra, "`animal` must be a zebra; got a horse")
+    assert not is_read(zebra, "`animal` must be a donkey")
+
+
+def test_every_raise_is_worded_where_the_law_above_looks():
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Raise) and node.exc:
+                function = getattr(node.exc, "func", None)
+                raised = getattr(function, "attr", getattr(function, "id", None))
+                assert raised in WORDED, (name, node.lineno)
 
 
 def test_every_public_function_has_a_runnable_example():

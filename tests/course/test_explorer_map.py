@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +57,7 @@ def test_the_map_has_every_pair_of_levels_and_every_kappa(stored, make_map):
 
 def test_the_map_was_made_with_the_settings_of_today(stored, make_map):
     settings = mp.Settings(seed=make_map.SEED, trials=make_map.TRIALS)
-    assert stored["settings"] == json.loads(json.dumps(asdict(settings)))
+    assert mp.Settings(**stored["settings"]) == settings
     assert (stored["seed"], stored["trials"]) == (make_map.SEED, make_map.TRIALS)
     assert (FOLDER.parents[1] / stored["command"].split()[1]).exists()
 

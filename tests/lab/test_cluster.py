@@ -143,6 +143,7 @@ def test_a_scheduler_that_is_not_there_is_one_clear_line(capsys, monkeypatch, tm
         assert cli.main([*RUN, "--cluster", address]) == 2
         err = capsys.readouterr().err
         assert err.startswith(f"metaplastic-np: no Dask scheduler answers at {address}")
+        assert "start one with `dask scheduler`, or use --jobs" in err
         assert err.count("\n") == 1
 
 

@@ -1,10 +1,15 @@
 """What bad input gets: one clear line with the argument, what was expected, what was seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from worlds import make_world
 
 import metaplastic_np as mp
+from metaplastic_np._util.storage import write_arrays
+from metaplastic_np.experiments.checkpoints import read_progress
+from metaplastic_np.experiments.settings import describe_run
 
 RNG = np.random.default_rng(0)
 F = np.array([0.5, 0.5])
@@ -167,11 +172,11 @@ CASES = {
     ),
     "dense shapes": (
         lambda: mp.nn.dense_forward(np.zeros((1, 3)), np.zeros((2, 2)), np.zeros(2)),
-        r"must fit; got \(1, 3\), \(2, 2\) and \(2,\)",
+        r"`inputs` \(n, n_in\), `weights` \(n_in, n_out\) and .* must fit; got \(1, 3\), \(2, 2\) and \(2,\)",
     ),
     "dense dtypes": (
         lambda: mp.nn.dense_forward(np.zeros((1, 2), np.float32), np.zeros((2, 2)), np.zeros(2)),
-        "must share one dtype; got float32, float64 and float64",
+        "`inputs`, `weights` and `biases` must share one dtype; got float32, float64 and float64",
     ),
     "images of another dtype": (
         lambda: mp.predict(make_world(0).network, np.zeros((2, 6), np.float32)),
@@ -370,7 +375,7 @@ CASES = {
     ),
     "too few images for non-targets": (
         lambda: mp.Settings(n_items=10, n_train_images=4),
-        "each of the 9 other items at least one non-target image; got 4, needs 5",
+        "`n_train_images` must give each of the 9 other items .* non-target image; got 4, needs 5",
     ),
     "an item that is not there": (
         lambda: mp.draw_presentation(items(), 3, epochs=1, rng=RNG),
@@ -521,8 +526,34 @@ def test_parameters_that_are_not_finite_are_refused():
 def test_finite_images_with_answers_that_are_not_finite_are_divergence():
     network = make_world(0).network
     network.parameters[:] = 1e200
-    with pytest.raises(mp.DivergenceError, match="the network's answers are not finite"):
+    message = "the network's answers are not finite. Learning diverged: try a smaller learning rate"
+    with pytest.raises(mp.DivergenceError, match=message):
         mp.predict(network, np.full((1, 6), 1e200))
+
+
+def test_a_step_too_large_for_the_dtype_is_divergence():
+    world = make_world(0)
+    shown = world.presentations[0]
+    shown = replace(shown, images=1000 * shown.images, order=shown.order[:1], number=0)
+    settings = mp.LearningSettings(learning_rate=1e308)
+    with pytest.raises(mp.DivergenceError, match="the weights are not finite after presentation 1"):
+        mp.learn_item(world.network, mp.Learner(), shown, settings=settings, backend="numpy")
+
+
+def test_a_file_that_makes_no_metaplasticity_is_named(tmp_path):
+    arrays = {name: np.ones(3) for name in ("initial_weights", "flexibility", "steepness")}
+    write_arrays(tmp_path / "m.npz", arrays, header={"kind": "metaplasticity", "schema": 1})
+    with pytest.raises(mp.InputError, match=r"m\.npz: it makes no metaplasticity \("):
+        mp.rules.load_metaplasticity(tmp_path / "m.npz")
+
+
+@pytest.mark.parametrize("name", ["rows/9/confusion", "kept/2/parameters", "rows/x/confusion"])
+def test_a_file_that_holds_no_state_of_a_trial_is_named(name, tmp_path):
+    identity = describe_run(mp.load_digits(), mp.Settings(networks=("hybrid",)))
+    arrays = dict.fromkeys(("state/0/parameters", "rows/0/confusion", name), np.ones(3))
+    write_arrays(tmp_path / "t.npz", arrays, header={**identity, "done": 1, "rms": 1.0})
+    with pytest.raises(mp.InputError, match=r"t\.npz: it holds no state of a trial \("):
+        read_progress(tmp_path / "t.npz", identity, {"confusion": []})
 
 
 def test_an_input_error_is_a_value_error():
@@ -556,5 +587,8 @@ def test_without_numba_auto_takes_numpy_and_numba_is_refused(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "numba", None)
     assert check_backend("auto") == "numpy"
-    with pytest.raises(mp.InputError, match=r"Numba cannot be imported .* use backend='numpy'"):
+    message = (
+        r"`backend` is 'numba', but Numba cannot be imported \(.*\); install numba, or use backend"
+    )
+    with pytest.raises(mp.InputError, match=message):
         check_backend("numba")

@@ -226,7 +226,10 @@ def test_balance_uses_calibration_seeds_only(digits, monkeypatch):
 
 def test_balance_says_when_nothing_balances(digits):
     deaf = replace(SMALL, learning_rate=1e-9)
-    with pytest.raises(mp.InputError, match=r"no steepness between .* balances first and last"):
+    message = (
+        "no steepness between .* balances first and last item: the last item (stays|never gets)"
+    )
+    with pytest.raises(mp.InputError, match=message):
         mp.balance_steepness(digits, deaf, trials=1, backend="numpy")
 
 
@@ -304,7 +307,8 @@ def test_a_worker_that_dies_leaves_finished_trials_and_a_clear_line(digits, tmp_
                 return done
             return super().submit(os._exit, 1)
 
-    with Dying() as executor, pytest.raises(mp.WorkerError, match="a worker process died"):
+    message = r"a worker process died: killed, or out of memory\? \(fewer workers need less\)"
+    with Dying() as executor, pytest.raises(mp.WorkerError, match=message):
         mp.run_experiment(digits, SMALL, backend="numpy", checkpoint=tmp_path, executor=executor)
     assert [path.name for path in tmp_path.iterdir()] == ["trial-0000.npz"]
 

@@ -166,7 +166,8 @@ def test_a_loss_that_no_float_holds_is_infinite_alone_and_divergence_in_learning
             images=np.array([[1.5e308]]), labels=np.array([1]), order=np.array([[0]]), number=4
         )
         settings = mp.LearningSettings(learning_rate=1e-308, batch_size=1)
-        with pytest.raises(mp.DivergenceError, match=r"losses are not finite after presentation 5"):
+        message = "the losses are not finite after presentation 5"
+        with pytest.raises(mp.DivergenceError, match=message):
             mp.learn_item(network, rule, shown, settings=settings, backend=backend)
 
 
@@ -273,7 +274,8 @@ def test_answers_that_overflow_are_told_with_their_presentation(monkeypatch):
         epochs=1,
     )
     # Before learning; after the first presentation, which newborns share; and after two more.
-    with pytest.raises(mp.DivergenceError, match="answers are not finite after presentation 3"):
+    message = r"answers are not finite after presentation 3\. Learning diverged: try a smaller"
+    with pytest.raises(mp.DivergenceError, match=message):
         mp.run_experiment(mp.load_digits(), settings, backend="numpy")
 
 

@@ -303,7 +303,7 @@ def test_a_claim_that_cannot_be_measured_is_undecided(evidence, claim):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seed": 1}, "must share their seed; got 0 and 1"),
+        ({"seed": 1}, "runs that a claim compares must share their seed; got 0 and 1"),
         ({"dataset_sha256": "1"}, "must share their dataset_sha256; got 0+ and 1"),
     ],
 )
