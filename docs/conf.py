@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from importlib import metadata
+from inspect import isfunction, ismodule
+from operator import attrgetter
 from pathlib import Path
 
 from docutils import nodes
@@ -15,6 +17,10 @@ import build as exercises  # noqa: E402
 import tables  # noqa: E402
 
 import metaplastic_np  # noqa: E402
+
+# Whose names `mp.FOLDER.name` reaches.
+FOLDERS = [getattr(metaplastic_np, name) for name in metaplastic_np.__all__]
+FOLDERS = [part for part in FOLDERS if ismodule(part)]
 
 project = "metaplastic_np"
 author = "the metaplastic_np developers"
@@ -32,6 +38,7 @@ extensions = [
 exclude_patterns = ["_build", "exercises/*.ipynb", "explorer", "generated"]
 templates_path = ["_templates"]
 nitpicky = True
+smartquotes_action = "qe"  # quotes and ellipses; "--" begins an option
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -99,14 +106,25 @@ def visit_math(self, node):
 
 
 def resolve_public_name(app, env, node, contnode):
-    """`measure_recall` and `metaplastic_np.measure_recall` are in the module that defines them."""
-    name = node.get("reftarget", "").removeprefix("metaplastic_np.")
-    module = getattr(getattr(metaplastic_np, name, None), "__module__", None)
-    if module is None or node.get("refdomain") != "py":
+    """`Step`, `rules.measure_drift`, `mp.rules.measure_drift`: in the files that define them."""
+    name = node.get("reftarget", "").removeprefix("metaplastic_np.").removeprefix("mp.")
+    if node.get("refdomain") != "py":
         return None
-    target = f"{module}.{name}"
-    domain = env.get_domain("py")
-    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", target, node, contnode)
+    for place in (metaplastic_np, *FOLDERS):
+        try:
+            found = attrgetter(name)(place)
+            target = f"{found.__module__}.{found.__qualname__}"
+        except AttributeError:  # not there, or not a class or function
+            continue
+        domain = env.get_domain("py")
+        return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", target, node, contnode)
+    return None
+
+
+def skip_fields(app, what, name, thing, skip, options):
+    """A class's docstring says what its fields are; "alias for field number 0" does not."""
+    is_default = isfunction(thing) and what == "class" and thing.__name__ != name
+    return True if is_default or type(thing).__name__ == "_tuplegetter" else None
 
 
 def write_generated(app):
@@ -122,3 +140,4 @@ def setup(app):
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
     app.connect("builder-inited", write_generated, priority=1)
     app.connect("missing-reference", resolve_public_name)
+    app.connect("autodoc-skip-member", skip_fields)

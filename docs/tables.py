@@ -1,12 +1,16 @@
 """Tables of what was found, made from the claims.json of runs: nothing in them is typed."""
 
 import json
+from inspect import ismodule
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import metaplastic_np as mp
+
 RESULTS = Path(__file__).parent / "results"
-COLUMNS = (("share", ".0%"), ("ratio", ".2f"))
+NO_BREAK = "\N{NO-BREAK SPACE}"
+COLUMNS = (("share", "share of product rate", ".0%"), ("ratio", "times the best of ours", ".2f"))
 MARKS = {"holds": "✓ holds", "fails": "✗ fails", "undecided": "? undecided"}
 
 
@@ -19,6 +23,7 @@ def write(folder: Path) -> None:
         tables |= make_bench(found.pop(name))
     tables |= make_mutants(found.pop("mutants"))
     tables["broken"] = make_broken(found.pop("broken"))
+    tables["names"] = make_names()
     tables["supply"] = make_supply(found.pop("supply"))
     tables["fuzz"] = make_fuzz(found.pop("fuzz"))
     tables["verdicts"] = make_verdicts(found)
@@ -40,12 +45,14 @@ def make_bench(found: dict[str, Any]) -> dict[str, str]:
         chosen = [row for row in found["rows"] if row["section"] == section]
         for what, group in groupby(chosen, key=lambda row: row["what"]):
             rows = list(group)
-            head = f"| {what} | median | range | share of product rate | times the best of ours |"
-            lines += ["", head, "|---|---|---|---|---|"]
+            columns = [column for column in COLUMNS if column[0] in rows[0]]
+            head = [what, "median", "range", *(title for _, title, _ in columns)]
+            lines += ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
             for row in rows:
                 low, middle, high = (f"{row[name]:.3g}" for name in ("lowest", "median", "highest"))
-                share, ratio = (f"{row[key]:{form}}" if key in row else "" for key, form in COLUMNS)
-                cells = [row["who"], f"{middle} {row['unit']}", f"{low} to {high}", share, ratio]
+                numbers = f"{middle} {row['unit']}", f"{low} to {high}"
+                cells = [row["who"], *(number.replace(" ", NO_BREAK) for number in numbers)]
+                cells += [f"{row[name]:{form}}" for name, _, form in columns]
                 lines.append("| " + " | ".join(cells) + " |")
             lines += _tell_best_rival(rows)
         tables[f"bench-{section}"] = "\n".join(lines) + "\n"
@@ -61,7 +68,8 @@ def _tell_best_rival(rows: list[dict[str, Any]]) -> list[str]:
     return ["", f"Best rival / ours: **{best['ratio']:.2f}** ({best['who']})."]
 
 
-CORE = ("plasticity", "flexibility", "layers", "network", "metaplasticity", "learning", "_kernels")
+CORE = ("plasticity", "flexibility", "layers", "network", "metaplasticity", "learning")
+CORE += ("_fast/__init__", "_fast/kernels")
 
 
 def make_mutants(found: dict[str, Any]) -> dict[str, str]:
@@ -107,6 +115,13 @@ def _law(test: str) -> str:
 
 def _one_line(code: str) -> str:
     return " ".join(code.split()).replace("|", "\\|") or "(nothing)"
+
+
+def make_names() -> str:
+    """Classes and functions that are importable from the package itself, and a line about each."""
+    names = [name for name in mp.__all__ if not ismodule(getattr(mp, name))]
+    listed = "\n".join(f"   ~metaplastic_np.{name}" for name in names)
+    return f"```{{eval-rst}}\n.. autosummary::\n   :nosignatures:\n\n{listed}\n```\n"
 
 
 def make_supply(found: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ it is the **synaptic rate** :math:`\eta p`, computed once per **presentation**, 
 epoch. That refresh is itself a boundary signal; ``refresh="update"`` does without it. A **learner**
 joins the rule with a rehearsal, which shows images of the past along with each batch.
 
-:func:`_learn_batches` is the loop. With Numba the same updates run faster
+``_learn_batches`` is the loop. With Numba the same updates run faster
 (:mod:`metaplastic_np._fast`), where a rule needs no more than a rate.
 """
 

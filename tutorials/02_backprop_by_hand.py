@@ -4,8 +4,9 @@ Backpropagation by hand, and checked
 
 **How do you know that a gradient is right?**
 
-*You will learn* to write a network's forward and backward pass from three pairs of functions, to
-check it against finite differences, and what such a check can and cannot see.
+*You will learn* to write a network's forward and backward pass from three pairs of
+functions, to check it against finite differences, and what such a check can and cannot
+see.
 
 A dense layer is :math:`Y = XW + b`. If :math:`G = \partial L/\partial Y` is known,
 
@@ -33,8 +34,8 @@ rng = np.random.default_rng(0)
 # Forward
 # -------
 #
-# Ten images of six pixels, five hidden units, three classes, in float64. Each forward function
-# returns what its backward partner will need.
+# Ten images of six pixels, five hidden units, three classes, in float64. Each forward
+# function returns what its backward partner will need.
 
 images = rng.standard_normal((10, 6))
 labels = rng.integers(3, size=10)
@@ -58,23 +59,25 @@ print(f"loss {loss:.4f} nats; guessing among three would cost {np.log(3):.4f}")
 # Backward
 # --------
 #
-# The same four lines, read from the bottom. What comes in is the gradient of the loss with respect
-# to a layer's outputs; what goes on is the gradient with respect to its inputs.
+# The same four lines, read from the bottom. What comes in is the gradient of the loss
+# with respect to a layer's outputs; what goes on is the gradient with respect to its
+# inputs.
 
 cache_1, cache_relu, cache_2, cache_loss = caches
 d_logits = mp.nn.softmax_cross_entropy_backward(cache_loss)
 d_active, d_weights_2, d_biases_2 = mp.nn.dense_backward(d_logits, cache_2)
 d_hidden = mp.nn.relu_backward(d_active, cache_relu)
 _, d_weights_1, d_biases_1 = mp.nn.dense_backward(d_hidden, cache_1)
-print("gradient of the first weights:", d_weights_1.shape, "like the weights:", weights_1.shape)
+print("gradient of the first weights:", d_weights_1.shape)
+print("the first weights:", weights_1.shape)
 
 # %%
 # Check it
 # --------
 #
-# Move all weights a little along one random direction :math:`v` and compare the change of the loss
-# with the gradient's prediction, :math:`\langle \nabla L, v\rangle`. One direction sees every
-# entry at once, since an error anywhere changes the product.
+# Move all weights a little along one random direction :math:`v` and compare the change
+# of the loss with the gradient's prediction, :math:`\langle \nabla L, v\rangle`. One
+# direction sees every entry at once, since an error anywhere changes the product.
 
 direction = rng.standard_normal(weights_1.shape)
 predicted = np.vdot(d_weights_1, direction)
@@ -103,9 +106,10 @@ axes.legend()
 plt.show()
 
 # %%
-# The error falls with the *square* of the step, because the difference is central, until rounding
-# takes over. float32 never gets far, which is why gradients are checked in float64. The jump near
-# large steps, if you see one, is a hidden unit crossing the kink of its ReLU.
+# The error falls with the *square* of the step, because the difference is central,
+# until rounding takes over. float32 never gets far, which is why gradients are checked
+# in float64. The jump near large steps, if you see one, is a hidden unit crossing the
+# kink of its ReLU.
 #
 # The package's :func:`~metaplastic_np.nn.gradient_check` does this with a good step:
 
@@ -118,10 +122,11 @@ print(f"right gradient: relative error {found:.1e}")
 #
 # So feed it wrong ones. Three mistakes that everyone makes once:
 
+is_eighth = np.arange(30).reshape(6, 5) == 7
 mistakes = {
     "ReLU's mask forgotten": mp.nn.dense_backward(d_active, cache_1)[1],
     "sum instead of mean over the batch": d_weights_1 * len(images),
-    "one entry off by 1 %": d_weights_1 * np.where(np.arange(30).reshape(6, 5) == 7, 1.01, 1),
+    "one entry off by 1 %": d_weights_1 * np.where(is_eighth, 1.01, 1),
 }
 for name, wrong in mistakes.items():
     error = mp.gradient_check(lambda w: forward(w)[0], wrong, weights_1, rng=rng)
@@ -137,17 +142,18 @@ for vector, values in zip(network.biases, (biases_1, biases_2), strict=True):
     vector[:] = values
 same_loss, gradient = mp.loss_and_gradient(network, images, labels)
 by_layer, _ = mp.split_parameters(gradient, network.layer_sizes)
-print("same loss:", same_loss == loss, " same gradient:", np.allclose(by_layer[0], d_weights_1))
+print("same loss:", same_loss == loss)
+print("same gradient:", np.allclose(by_layer[0], d_weights_1))
 
 # %%
 # What to try
 # -----------
 #
-# * Set one bias so that a hidden unit sits exactly on its kink. What does the check say, and who is
-#   right?
+# * Set one bias so that a hidden unit sits exactly on its kink. What does the check
+#   say, and who is right?
 # * How small can the error in one entry be before the check no longer sees it? Why?
-# * Compute the gradient of every entry by finite differences. How many forward passes is that, for
-#   the network of the paper with its 55 million weights?
+# * Compute the gradient of every entry by finite differences. How many forward passes
+#   is that, for the network of the paper with its 55 million weights?
 #
 # References
 # ----------

@@ -4,12 +4,13 @@ Hits, false alarms, chance, and what "memorized" means
 
 **When has a network memorized an item, rather than said its name often?**
 
-*You will learn* to read a confusion table, to test hits against chance exactly, where such a test
-is too kind, and how one sign (> for >=) makes a network memorize items that it never names.
+*You will learn* to read a confusion table, to test hits against chance exactly, where
+such a test is too kind, and how one sign (> for >=) makes a network memorize items that
+it never names.
 
-Test images of all items are pooled: T in all, A of them *answered* k, B of them *belonging* to k.
-If answers were shuffled, the hits X would be hypergeometric, and item k counts as **memorized**
-if
+Test images of all items are pooled: T in all, A of them *answered* k, B of them
+*belonging* to k. If answers were shuffled, the hits X would be hypergeometric, and item
+k counts as **memorized** if
 
 .. math:: P(X \ge \text{hits}) < 0.05, \qquad X \sim \text{Hypergeometric}(T, A, B)
 
@@ -29,11 +30,13 @@ plt.rcParams["figure.constrained_layout.use"] = True
 # The confusion table
 # -------------------
 #
-# Everything is read off one table: how many of each item's 100 test images got which answer.
+# Everything is read off one table: how many of each item's 100 test images got which
+# answer.
 
 settings = mp.Settings(trials=2, seed=4)
 results = mp.run_experiment(mp.load_digits(), settings)
-final = results.confusion[:, 0, -1]  # networks, items, answers: first trial, after the whole list
+# Networks, items, answers: first trial, after the whole list.
+final = results.confusion[:, 0, -1]
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), sharey=True)
 for place, network, confusion in zip(axes, settings.networks, final, strict=True):
@@ -49,25 +52,30 @@ for place, network, confusion in zip(axes, settings.networks, final, strict=True
     image = mp.plots.plot_matrix(place, panel)
     place.label_outer()
 figure.colorbar(image, ax=axes, label="test images")
-figure.suptitle("Who is taken for whom: the diagonal is hits, a bright column is a favorite answer")
+figure.suptitle(
+    "Who is taken for whom: the diagonal is hits, a bright column is a favorite answer"
+)
 plt.show()
 
 # %%
 # Hits without false alarms are worth nothing
 # -------------------------------------------
 #
-# A network that says "item 10" to everything has a recall of 1 for item 10. So put **false
-# alarms**, how often images of *others* get that name, beside the hits.
+# A network that says "item 10" to everything has a recall of 1 for item 10. So put
+# **false alarms**, how often images of *others* get that name, next to the hits.
 
 figure, axes = plt.subplots(figsize=(6, 4.6))
 for network, confusion in zip(settings.networks, final, strict=True):
     style = {name: mp.style_of(network)[name] for name in ("color", "marker")}
-    hits, false_alarms = mp.measure_recall(confusion), mp.metrics.measure_false_alarms(confusion)
+    hits = mp.measure_recall(confusion)
+    false_alarms = mp.metrics.measure_false_alarms(confusion)
     for verdict, filling in ((True, "full"), (False, "none")):
         chosen = mp.metrics.measure_memorized(confusion) == verdict
         label = f"{network}, {'memorized' if verdict else 'not'}"
         points = (false_alarms[chosen], hits[chosen])
-        axes.plot(*points, **style, linestyle="", fillstyle=filling, markersize=7, label=label)
+        axes.plot(
+            *points, **style, linestyle="", fillstyle=filling, markersize=7, label=label
+        )
 axes.plot([0, 1], [0, 1], color="0.5", linewidth=1)
 axes.set(
     xlabel="false alarms",
@@ -81,9 +89,9 @@ plt.show()
 # The test, and its sign
 # ----------------------
 #
-# The test is a sum of hypergeometric terms and needs no shuffling. But the published code of the
-# paper counts shuffles with strictly *more* hits. Watch what that does for an item that is
-# **never named**: no hits, and no shuffle can have more than none.
+# The test is a sum of hypergeometric terms and needs no shuffling. But the published
+# code of the paper counts shuffles with strictly *more* hits. Watch what that does for
+# an item that is **never named**: no hits, and no shuffle can have more than none.
 
 total, belong = 1000, 100
 hits = np.arange(16)
@@ -100,15 +108,16 @@ for network, confusion in zip(settings.networks, final, strict=True):
     strict = hypergeom.sf(np.diagonal(confusion), total, named, belong) < 0.05
     print(
         f"{network:<13} memorized {mp.metrics.measure_capacity(confusion)}, "
-        f"counting only strictly more hits {strict.sum()}, never named {(named == 0).sum()}"
+        f"counting only strictly more hits {strict.sum()}, "
+        f"never named {(named == 0).sum()}"
     )
 
 # %%
 # A lenient test
 # --------------
 #
-# Memorized does not mean remembered well. The more test images, the fewer hits above chance
-# suffice: significance is not size.
+# Memorized does not mean remembered well. The more test images, the fewer hits above
+# chance suffice: significance is not size.
 
 figure, axes = plt.subplots(figsize=(6.5, 3.8))
 n_test = np.array([20, 50, 100, 200, 500, 1000, 2000])
@@ -120,31 +129,41 @@ for share, line in ((0.1, "-"), (0.5, "--")):
         passes = hypergeom.sf(candidates - 1, 10 * n, answered, n) < 0.05
         needed.append(candidates[passes][0] / n - share)
     axes.semilogx(
-        n_test, needed, line, marker="o", label=f"{share:.0%} of all answers are its name"
+        n_test,
+        needed,
+        line,
+        marker="o",
+        label=f"{share:.0%} of all answers are its name",
     )
 axes.set(
-    xlabel="test images an item",
+    xlabel="test images per item",
     ylabel="hits - chance that suffice",
     title="With many test images, next to nothing counts as memorized",
 )
 axes.axhline(0.25, color="0.5", linewidth=1)
-axes.annotate("clearly remembered: hits - false alarms > 0.25", (20, 0.255), color="0.35")
+axes.annotate(
+    "clearly remembered: hits - false alarms > 0.25", (20, 0.255), color="0.35"
+)
 axes.set_ylim(0, 0.3)
 axes.legend()
 plt.show()
 
 # %%
-# That is why the package reports hits minus false alarms > 0.25 beside the test.
+# That is why the package reports hits minus false alarms > 0.25 alongside the test.
 #
 # What to try
 # -----------
 #
-# * Make a confusion table of a network that gives one answer to everything. Is that item memorized?
-# * Find a table in which recall is the same for all items, and only half of them are memorized.
-# * Which of the two verdicts would you rather put in an abstract? Would a reader notice?
+# * Make a confusion table of a network that gives one answer to everything. Is that
+#   item memorized?
+# * Find a table in which recall is the same for all items, and only half of them are
+#   memorized.
+# * Which of the two verdicts would you rather put in an abstract? Would a reader
+#   notice?
 #
 # References
 # ----------
 #
-# * Green, Swets (1966), *Signal Detection Theory and Psychophysics*: hits and false alarms.
+# * Green, Swets (1966), *Signal Detection Theory and Psychophysics*: hits and false
+#   alarms.
 # * Cho, Lee, Baek, Paik (2024), arXiv:2407.07133, and the repository that goes with it.

@@ -2,14 +2,16 @@ r"""
 The missing control: does mixing matter?
 ========================================
 
-**Is it the random mixture of flexibilities that makes the curve, or would one flexibility do?**
+**Is it the random mixture of flexibilities that makes the curve, or would one
+flexibility do?**
 
-*You will learn* to look for the control that a result needs, to compare networks in pairs, and to
-report what did not come out as told.
+*You will learn* to look for the control that a result needs, to compare networks in
+pairs, and to report what did not come out as told.
 
-The hybrid differs from the conventional (f = 1) and the stable (f = 0.3) network in *two* things:
-its synapses are mixed, and its mean flexibility is between theirs. So compare it with networks
-that have the second without the first: **one flexibility** for all synapses,
+The hybrid differs from the conventional (f = 1) and the stable (f = 0.3) network in
+*two* things: its synapses are mixed, and its mean flexibility is between theirs. So
+compare it with networks that have the second without the first: **one flexibility** for
+all synapses,
 
 .. math:: f_{ij} = f \quad\text{instead of}\quad f_{ij} \sim U(0, 1)
 
@@ -29,8 +31,9 @@ plt.rcParams["figure.constrained_layout.use"] = True
 # Before you run it
 # -----------------
 #
-# Write down what you expect: a single f will (a) keep only the beginning or only the end,
-# whatever f is; (b) do the same as the mixture for some f; (c) do better for some f.
+# Write down what you expect: a single f will (a) keep only the beginning or only the
+# end, whatever f is; (b) do the same as the mixture for some f; (c) do better for some
+# f.
 
 levels = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
 names = tuple(f"homogeneous:{f}" for f in levels)
@@ -48,7 +51,9 @@ colors = plt.cm.viridis(np.linspace(0, 0.9, len(levels)))
 for f, color, marker, values in zip(levels, colors, "v<^>sD", curves[1:], strict=True):
     mean = values.mean(axis=0)
     axes.plot(positions, mean, marker=marker, color=color, label=f"f = {f} everywhere")
-axes.plot(positions, curves[0].mean(axis=0), "o-", color="black", linewidth=3, label="hybrid")
+axes.plot(
+    positions, curves[0].mean(axis=0), "o-", color="black", linewidth=3, label="hybrid"
+)
 axes.axhline(mp.chance_recall(10), color="0.5", linewidth=1)
 axes.set(
     xlabel="serial position",
@@ -60,31 +65,47 @@ axes.legend(fontsize="small", ncols=2)
 plt.show()
 
 # %%
-# There is nothing special about the mixture's U: as f grows the curve turns from primacy to
-# recency, and on the way, around f = 0.8, it has both ends, too.
+# There is nothing special about the mixture's U: as f grows the curve turns from
+# primacy to recency, and on the way, around f = 0.8, it has both ends, too.
 #
 # Paired differences
 # ------------------
 #
-# How sure is that? The networks of a trial share images, order and initial weights, so subtract
-# *within* a trial before averaging: what makes a list hard for both networks cancels. (Where it
-# is not the same lists that are hard, pairing gains nothing; and with four trials the intervals
-# themselves are uncertain.)
+# How sure is that? The networks of a trial share images, order and initial weights, so
+# subtract *within* a trial before averaging: what makes a list hard for both networks
+# cancels. (Where it is not the same lists that are hard, pairing gains nothing; and
+# with four trials the intervals themselves are uncertain.)
 
 mean_recall = curves.mean(axis=-1).T  # trials, networks
 difference = mean_recall[:, 1:] - mean_recall[:, :1]
 paired = mp.metrics.measure_interval(difference)  # half widths
-# As if the networks had seen different lists: two groups of four, six degrees of freedom.
-variance = mean_recall[:, 1:].var(axis=0, ddof=1) + mean_recall[:, :1].var(axis=0, ddof=1)
+# As if the networks had seen different lists: two groups of four, six degrees of
+# freedom.
+variances = mean_recall.var(axis=0, ddof=1)
+variance = variances[1:] + variances[:1]
 n = settings.trials
 unpaired = t.ppf(0.975, 2 * (n - 1)) * np.sqrt(variance / n)
 
 figure, axes = plt.subplots(figsize=(7, 4))
 places, mean = np.array(levels), difference.mean(axis=0)
 axes.errorbar(
-    places + 0.008, mean, unpaired, color="0.5", linestyle="", capsize=6, label="not paired"
+    places + 0.008,
+    mean,
+    unpaired,
+    color="0.5",
+    linestyle="",
+    capsize=6,
+    label="not paired",
 )
-axes.errorbar(places - 0.008, mean, paired, color="black", linestyle="", marker="o", label="paired")
+axes.errorbar(
+    places - 0.008,
+    mean,
+    paired,
+    color="black",
+    linestyle="",
+    marker="o",
+    label="paired",
+)
 axes.axhline(0, color="0.4", linewidth=1)
 axes.set(
     xlabel="flexibility of every synapse",
@@ -99,24 +120,24 @@ for f, mean, half in zip(levels, difference.mean(axis=0), paired, strict=True):
     print(f"f = {f}: {mean:+.3f}, give or take {half:.3f}: {verdict}")
 
 # %%
-# Four trials decide the extremes and leave the middle open. The claim that mixing matters is C10;
-# it is judged with f chosen on other seeds (:doc:`what was found </claims>`). On MNIST it
-# *fails*: one flexibility everywhere recalls more than the mixture. On the digits it is
-# undecided.
+# Four trials decide the extremes and leave the middle open. The claim that mixing
+# matters is C10; it is judged with f chosen on other seeds
+# (:doc:`what was found </claims>`). On MNIST it *fails*: one flexibility everywhere
+# recalls more than the mixture. On the digits it is undecided.
 #
-# It is the most instructive result in the package. The network with random flexibilities does
-# what the paper says it does; but there is no evidence that *after one pass* it does so because
-# it is mixed. A plasticity between the two extremes is enough. What mixing is good for is the
-# next lesson.
+# It is the most instructive result in the package. The network with random
+# flexibilities does what the paper says it does; but there is no evidence that *after
+# one pass* it does so because it is mixed. A plasticity between the two extremes is
+# enough. What mixing is good for is the next lesson.
 #
-# A trap on the way: choosing the best of six on the very trials that judge it flatters the winner.
-# The claim chooses f on calibration seeds and judges on others.
+# A trap on the way: choosing the best of six on the very trials that judge it flatters
+# the winner. The claim chooses f on calibration seeds and judges on others.
 #
 # What to try
 # -----------
 #
-# * Give the mixture its best chance: draw the steepness for which *it* is best instead of the
-#   balanced one. Is that a fair comparison?
+# * Give the mixture its best chance: draw the steepness for which *it* is best instead
+#   of the balanced one. Is that a fair comparison?
 # * Twelve trials: how much shorter do the paired intervals get? And the unpaired ones?
 #
 # References

@@ -2,14 +2,15 @@ r"""
 Frequency, and how a confound fools you
 =======================================
 
-**Is an item remembered because it was shown often, or because it was shown early, or late?**
+**Is an item remembered because it was shown often, or because it was shown early, or
+late?**
 
-*You will learn* what a confound is in numbers, how to draw schedules without it, and how the same
-networks tell another story with it.
+*You will learn* what a confound is in numbers, how to draw schedules without it, and
+how the same networks tell another story with it.
 
-Show item k a number of times, 1, 2, ..., N, in a random order. An item that is shown often is
-*likely to come early for the first time and late for the last time*. The three are measured by
-Spearman's rank correlation,
+Show item k a number of times, 1, 2, ..., N, in a random order. An item that is shown
+often is *likely to come early for the first time and late for the last time*. The three
+are measured by Spearman's rank correlation,
 
 .. math:: \rho = \text{corr}(\text{rank of frequency}, \text{rank of position})
 
@@ -35,16 +36,25 @@ n_items = 7
 frequency = np.arange(1, n_items + 1)
 shown = np.repeat(np.arange(n_items), frequency)
 orders = rng.permuted(np.tile(shown, (2000, 1)), axis=1)
-positions = mp.scenarios.measure_positions(orders, n_items)  # (first, mean, last), orders, items
+# (first, mean, last), orders, items.
+positions = mp.scenarios.measure_positions(orders, n_items)
 rho = mp.metrics.measure_rank_correlation(positions, frequency)
 
 figure, axes = plt.subplots(figsize=(6.5, 3.8))
 looks = (("#0072B2", "-"), ("0.4", ":"), ("#D55E00", "--"))
 bins = (np.arange(-28, 30) - 0.5) / 28  # rho of seven items comes in steps of 1/28
-for values, name, (color, line) in zip(rho, ("first", "mean", "last"), looks, strict=True):
+for values, name, (color, line) in zip(
+    rho, ("first", "mean", "last"), looks, strict=True
+):
     label = f"{name} position: mean {values.mean():+.2f}"
     axes.hist(
-        values, bins, histtype="step", linewidth=1.8, color=color, linestyle=line, label=label
+        values,
+        bins,
+        histtype="step",
+        linewidth=1.8,
+        color=color,
+        linestyle=line,
+        label=label,
     )
 axes.axvspan(-0.15, 0.15, color="0.92")
 axes.set(
@@ -59,18 +69,21 @@ is_balanced = (np.abs(rho) <= 0.15).all(axis=0)
 print(f"orders with all three within 0.15 (gray): {is_balanced.sum()} of {len(orders)}")
 
 # %%
-# Balanced orders are rare, but a computer can draw until it has one: that is the schedule
-# "frequency" of this package. The orders in the code that was published with the paper balance
-# frequency against the *last* position, but not against the *first*.
+# Balanced orders are rare, but a computer can draw until it has one: that is the
+# schedule "frequency" of this package. The orders in the code that was published with
+# the paper balance frequency against the *last* position, but not against the *first*.
 #
 # A fooled experimenter
 # ---------------------
 #
-# Take an extreme: item k is shown k + 1 times, and the frequent ones start first and stop first.
-# Against it, a balanced order of the same counts. Same networks, same number of presentations.
+# Take an extreme: item k is shown k + 1 times, and the frequent ones start first and
+# stop first. Against it, a balanced order of the same counts. Same networks, same
+# number of presentations.
 
 early = [k for start in range(n_items) for k in range(start, n_items)][::-1]
-balanced = [step.item for step in mp.scenarios.draw_schedule("frequency", n_items, rng=rng)]
+balanced = [
+    step.item for step in mp.scenarios.draw_schedule("frequency", n_items, rng=rng)
+]
 designs = {"frequent first": early, "balanced": balanced}
 
 runs = {}
@@ -78,11 +91,17 @@ for name, order in designs.items():
     place = mp.scenarios.measure_positions(np.array(order), n_items)
     counts = np.bincount(order)
     first, _, last = mp.metrics.measure_rank_correlation(place, counts)
-    print(f"{name:<15} frequency with first position {first:+.2f}, with last {last:+.2f}")
+    print(
+        f"{name:<15} frequency with first position {first:+.2f}, with last {last:+.2f}"
+    )
     runs[name] = mp.run_experiment(
         mp.load_digits(),
         mp.Settings(
-            n_items=n_items, schedule=order, networks=("conventional", "hybrid"), trials=2, seed=8
+            n_items=n_items,
+            schedule=order,
+            networks=("conventional", "hybrid"),
+            trials=2,
+            seed=8,
         ),
     )
 
@@ -96,7 +115,12 @@ for place, (name, run) in zip(axes, runs.items(), strict=True):
     last = mp.scenarios.measure_positions(np.array(designs[name]), n_items)[2]
     for network, recall in zip(run.settings.networks, run.recall, strict=True):
         final = recall[:, -1].mean(axis=0)
-        style = {**mp.style_of(network), "linestyle": "", "markersize": 8, "clip_on": False}
+        style = {
+            **mp.style_of(network),
+            "linestyle": "",
+            "markersize": 8,
+            "clip_on": False,
+        }
         place.plot(counts, final, **style, label=network)
         by_frequency = mp.metrics.measure_rank_correlation(final, counts)
         by_last = mp.metrics.measure_rank_correlation(final, last)
@@ -105,29 +129,32 @@ for place, (name, run) in zip(axes, runs.items(), strict=True):
             f"with last position {by_last:+.2f}"
         )
     place.axhline(mp.chance_recall(n_items), color="0.5", linewidth=1)
-    place.set(xlabel="times shown", title=name, ylim=(0, 1), xticks=range(1, n_items + 1))
+    place.set(
+        xlabel="times shown", title=name, ylim=(0, 1), xticks=range(1, n_items + 1)
+    )
 axes[0].legend(loc="upper center")
 axes[0].set_ylabel("recall at the end")
 figure.suptitle("The same networks under two designs; gray: chance")
 plt.show()
 print(
-    "last positions in the balanced order:", dict(zip(counts.tolist(), last.tolist(), strict=True))
+    "last positions in the balanced order:",
+    dict(zip(counts.tolist(), last.tolist(), strict=True)),
 )
 
 # %%
-# With frequent items first, a network that only keeps the newest looks as if it *disliked*
-# repetition, and the hybrid as if it counted; but nobody could tell frequency from age, for they
-# are the same variable. The balanced design asks the question. There the conventional network
-# follows the last position (its high points are the items that came last), and the hybrid still
-# follows frequency. Two trials of one order are few; claim C8 asks it of many, with a new
-# balanced order in each.
+# With frequent items first, a network that only keeps the newest looks as if it
+# *disliked* repetition, and the hybrid as if it counted; but nobody could tell
+# frequency from age, for they are the same variable. The balanced design asks the
+# question. There the conventional network follows the last position (its high points
+# are the items that came last), and the hybrid still follows frequency. Two trials of
+# one order are few; claim C8 asks it of many, with a new balanced order in each.
 #
 # What to try
 # -----------
 #
 # * Reverse ``early``: frequent items last. What would you have concluded?
-# * What share of orders is balanced within 0.05? Predict it from the histograms as if the three
-#   were independent, then count. Why is it more?
+# * What share of orders is balanced within 0.05? Predict it from the histograms as if
+#   the three were independent, then count. Why is it more?
 # * Find a confound in a paper you like. Which three lines of code would expose it?
 #
 # References

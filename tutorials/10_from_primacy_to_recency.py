@@ -4,18 +4,19 @@ From primacy to recency
 
 **Is there one number that says which end of a list a network will remember?**
 
-*You will learn* why steepness does not carry over from one network to another and kappa does, to
-predict from gradients alone how much a network can still learn, and how well that predicts its
-serial position curve.
+*You will learn* why steepness does not carry over from one network to another and kappa
+does, to predict from gradients alone how much a network can still learn, and how well
+that predicts its serial position curve.
 
-The steepness s has the unit 1/weight. Multiply it by how far weights travel in the first
-presentation and it becomes dimensionless:
+The steepness s has the unit 1/weight. Multiply it by how far weights travel in the
+first presentation and it becomes dimensionless:
 
 .. math:: \kappa = s \cdot \operatorname{rms}(w - w_0)
 
 And to first order, the loss that one more presentation of U updates can still remove is
 
-.. math:: \Delta L \approx \eta\,U \sum_i p_i \left(\frac{\partial L}{\partial w_i}\right)^2
+.. math::
+    \Delta L \approx \eta\,U \sum_i p_i \left(\frac{\partial L}{\partial w_i}\right)^2
     \quad\text{(nats)}
 
 Run time: about 14 s.
@@ -36,30 +37,41 @@ n_items, epochs, learning_rate = 10, 5, 0.009
 # The parts of a trial
 # --------------------
 #
-# So far one call did it all. Here are its parts: ten items, seen through a frozen random layer
-# that stands for the paper's frozen convolutions, scaled up so that weights learn rather than
-# biases; ten presentations; and one newborn network.
+# So far one call did it all. Here are its parts: ten items, seen through a frozen
+# random layer that stands for the paper's frozen convolutions, scaled up so that
+# weights learn rather than biases; ten presentations; and one newborn network.
 
 rng = np.random.default_rng(11)
 items = mp.draw_items(
     mp.load_digits(), n_items=n_items, n_train_images=500, n_test_images=100, rng=rng
 )
 items = mp.scenarios.freeze_features(items, n_features=1024, rng=rng)
-items = replace(items, train_images=items.train_images * 8, test_images=items.test_images * 8)
-presentations = [mp.draw_presentation(items, k, epochs=epochs, rng=rng) for k in range(n_items)]
+items = replace(
+    items, train_images=items.train_images * 8, test_images=items.test_images * 8
+)
+presentations = [
+    mp.draw_presentation(items, k, epochs=epochs, rng=rng) for k in range(n_items)
+]
 newborn = mp.init_network((1024, 256, 256, n_items), rng=rng)
 how = mp.LearningSettings(learning_rate=learning_rate)
 
 # %%
-# The first presentation is the same for all networks: at birth every synapse has plasticity 1. It
-# also gives the yardstick for kappa.
+# The first presentation is the same for all networks: at birth every synapse has
+# plasticity 1. It also gives the yardstick for kappa.
 
 after_first = mp.copy_network(newborn)
 ordinary = mp.init_metaplasticity(newborn, "conventional", steepness=1.0, rng=rng)
 mp.learn_item(after_first, ordinary, presentations[0], settings=how)
-moved, _ = mp.split_parameters(mp.measure_displacement(after_first, ordinary), newborn.layer_sizes)
-yardstick = mp.measure_kappa(np.concatenate([layer.ravel() for layer in moved]), steepness=1.0)
-print(f"a weight travels {yardstick:.5f} in the first presentation (rms of those that move)")
+moved, _ = mp.split_parameters(
+    mp.measure_displacement(after_first, ordinary), newborn.layer_sizes
+)
+yardstick = mp.measure_kappa(
+    np.concatenate([layer.ravel() for layer in moved]), steepness=1.0
+)
+print(
+    f"a weight travels {yardstick:.5f} in the first presentation "
+    "(rms of those that move)"
+)
 
 # %%
 # The rest of the list
@@ -68,15 +80,23 @@ print(f"a weight travels {yardstick:.5f} in the first presentation (rms of those
 
 def predict_loss_drop(network, rule, presentation):
     """To first order, how much loss one more presentation can remove; in nats."""
-    _, gradient = mp.loss_and_gradient(network, presentation.images, presentation.labels)
+    _, gradient = mp.loss_and_gradient(
+        network, presentation.images, presentation.labels
+    )
     displacement = mp.measure_displacement(network, rule)
-    plasticity = mp.measure_plasticity(rule.flexibility, displacement, steepness=rule.steepness)
+    plasticity = mp.measure_plasticity(
+        rule.flexibility, displacement, steepness=rule.steepness
+    )
     updates = epochs * -(-len(presentation.images) // how.batch_size)
-    return learning_rate * updates * float(np.sum(plasticity * gradient.astype(float) ** 2))
+    return (
+        learning_rate
+        * updates
+        * float(np.sum(plasticity * gradient.astype(float) ** 2))
+    )
 
 
 def learn_list(kind, kappa):
-    """Recall of every item at the end, and the loss drop predicted before the last item."""
+    """Recall of every item at the end, and the predicted loss drop of the last item."""
     network = mp.copy_network(after_first)
     rule = mp.init_metaplasticity(
         newborn, kind, steepness=kappa / yardstick, rng=np.random.default_rng(0)
@@ -99,8 +119,12 @@ found = {kind: [learn_list(kind, kappa) for kappa in kappas] for kind in kinds}
 
 figure, axes = plt.subplots(figsize=(7, 4))
 colors = plt.cm.cividis(np.linspace(0, 0.9, len(kappas)))
-for kappa, color, marker, (recall, _) in zip(kappas, colors, "sov^D", found["hybrid"], strict=True):
-    axes.plot(range(1, 11), recall, marker=marker, color=color, label=f"kappa = {kappa:g}")
+for kappa, color, marker, (recall, _) in zip(
+    kappas, colors, "sov^D", found["hybrid"], strict=True
+):
+    axes.plot(
+        range(1, 11), recall, marker=marker, color=color, label=f"kappa = {kappa:g}"
+    )
 axes.axhline(mp.chance_recall(n_items), color="0.5", linewidth=1)
 axes.set(
     xlabel="serial position",
@@ -112,15 +136,16 @@ axes.legend()
 plt.show()
 
 # %%
-# The larger kappa, the sooner synapses stick, and the less is left for the end of the list. (That
-# some items in the middle are lost for every kappa is this one list's doing.)
+# The larger kappa, the sooner synapses stick, and the less is left for the end of the
+# list. (That some items in the middle are lost for every kappa is this one list's
+# doing.)
 #
 # One number for all of them
 # --------------------------
 #
-# Kappa orders the networks of *one* kind. Now put three kinds together: balance, the recall of the
-# last three items minus that of the first three, against kappa, and against the loss drop predicted
-# before the last presentation.
+# Kappa orders the networks of *one* kind. Now put three kinds together: balance, the
+# recall of the last three items minus that of the first three, against kappa, and
+# against the loss drop predicted before the last presentation.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.9), sharey=True)
 points = []
@@ -142,34 +167,42 @@ left.set(
 )
 left.set_xticks(kappas, [f"{kappa:g}" for kappa in kappas])
 left.minorticks_off()
-right.set(xlabel="predicted loss drop (nats)", title="Against the loss drop, nearly one curve")
+right.set(
+    xlabel="predicted loss drop (nats)", title="Against the loss drop, nearly one curve"
+)
 left.legend()
 plt.show()
 
 drops, balance = np.array(points).T
 rho = mp.metrics.measure_rank_correlation(drops, balance)
 rho_kappa = mp.metrics.measure_rank_correlation(np.tile(kappas, len(kinds)), balance)
-print(f"rank correlation of balance with the loss drop {rho:+.2f}, with kappa {rho_kappa:+.2f}")
+print(
+    f"rank correlation of balance with the loss drop {rho:+.2f}, "
+    f"with kappa {rho_kappa:+.2f}"
+)
 
 # %%
-# What predicts the balance here is not the distribution of flexibilities, nor the steepness
-# alone, but how much a network can still learn when the next item comes. When this rule was tried
-# out before the package was written, balance was even near a predicted drop of 0.8 nats (dotted);
-# where this list crosses zero you can read off the figure. It is a regularity, not a law.
+# What predicts the balance here is not the distribution of flexibilities, nor the
+# steepness alone, but how much a network can still learn when the next item comes. When
+# this rule was tried out before the package was written, balance was even near a
+# predicted drop of 0.8 nats (dotted); where this list crosses zero you can read off the
+# figure. It is a regularity, not a law.
 #
-# Three cautions. The prediction is first order: nothing keeps it from exceeding the loss there
-# is. It is measured late, when much of the outcome is settled. And one list is shown; another
-# (``default_rng(12)``) moves every point.
+# Three cautions. The prediction is first order: nothing keeps it from exceeding the
+# loss there is. It is measured late, when much of the outcome is settled. And one list
+# is shown; another (``default_rng(12)``) moves every point.
 #
 # What to try
 # -----------
 #
-# * Predict the drop before the *second* presentation instead of the last. Still one curve?
-# * Double the learning rate and halve the epochs. Which of the two axes has to be relabeled?
+# * Predict the drop before the *second* presentation instead of the last. Still one
+#   curve?
+# * Double the learning rate and halve the epochs. Which of the two axes has to be
+#   relabeled?
 # * Give ``how`` also ``refresh="update"``. What becomes of large kappa?
 #
 # References
 # ----------
 #
-# * Cho, Lee, Baek, Paik (2024), arXiv:2407.07133: the rule; kappa and the loss drop are this
-#   package's.
+# * Cho, Lee, Baek, Paik (2024), arXiv:2407.07133: the rule; kappa and the loss drop are
+#   this package's.

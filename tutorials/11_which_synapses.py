@@ -4,13 +4,13 @@ Which synapses remember?
 
 **Where in the hybrid network is the first item kept, and where the last?**
 
-*You will learn* to follow displacement by flexibility, to do a lesion experiment on a network, and
-what a lesion can and cannot show.
+*You will learn* to follow displacement by flexibility, to do a lesion experiment on a
+network, and what a lesion can and cannot show.
 
-Sort all synapses into ten **deciles** of flexibility, from the stiffest tenth to the most flexible.
-The displacement of decile d after the list is a sum over presentations,
-:math:`w_{10} - w_0 = \sum_t \Delta_t`, so one can ask which presentation wrote it. And one can undo
-it: a **lesion** puts a decile back to where it was born,
+Sort all synapses into ten **deciles** of flexibility, from the stiffest tenth to the
+most flexible. The displacement of decile d after the list is a sum over presentations,
+:math:`w_{10} - w_0 = \sum_t \Delta_t`, so one can ask which presentation wrote it. And
+one can undo it: a **lesion** puts a decile back to where it was born,
 
 .. math:: w_i \leftarrow w_{0,i} \quad \text{for all } i \text{ in decile } d
 
@@ -32,7 +32,8 @@ n_items = 10
 # Who writes when
 # ---------------
 #
-# ``by_flexibility=True`` measures what each presentation adds to the displacement, by tenths of f.
+# ``by_flexibility=True`` measures what each presentation adds to the displacement, by
+# tenths of f.
 
 settings = mp.Settings(networks=("hybrid",), trials=2, seed=12, by_flexibility=True)
 results = mp.run_experiment(mp.load_digits(), settings)
@@ -47,31 +48,42 @@ panel = mp.plots.Matrix(
     network="hybrid",
     values=share,
 )
-figure.colorbar(mp.plots.plot_matrix(axes, panel), ax=axes, label="share of the final displacement")
+figure.colorbar(
+    mp.plots.plot_matrix(axes, panel), ax=axes, label="share of the final displacement"
+)
 plt.show()
 
 print(f"of the stiffest tenth's displacement the first item wrote {share[0, 0]:.0%}")
 newest = share[-3:, -1].sum()
-print(f"of the most flexible tenth's {share[0, -1]:.0%}, and the last three {newest:.0%}")
+print(
+    f"of the most flexible tenth's {share[0, -1]:.0%}, and the last three {newest:.0%}"
+)
 
 # %%
-# Stiff synapses were written by the first presentation and hardly since. Flexible ones are
-# rewritten all the time. It *looks* as if the first item were stored in the stiff ones.
+# Stiff synapses were written by the first presentation and hardly since. Flexible ones
+# are rewritten all the time. It *looks* as if the first item were stored in the stiff
+# ones.
 #
 # A lesion is an experiment
 # -------------------------
 #
-# Looking is correlation. So build one hybrid network by hand, let it learn the list, and put one
-# decile after the other back to birth.
+# Looking is correlation. So build one hybrid network by hand, let it learn the list,
+# and put one decile after the other back to birth.
 
 rng = np.random.default_rng(2)
 lists = []
 for _ in range(3):
     items = mp.draw_items(
-        mp.load_digits(), n_items=n_items, n_train_images=500, n_test_images=100, rng=rng
+        mp.load_digits(),
+        n_items=n_items,
+        n_train_images=500,
+        n_test_images=100,
+        rng=rng,
     )
     items = mp.scenarios.freeze_features(items, n_features=1024, rng=rng)
-    items = replace(items, train_images=items.train_images * 8, test_images=items.test_images * 8)
+    items = replace(
+        items, train_images=items.train_images * 8, test_images=items.test_images * 8
+    )
     network = mp.init_network((1024, 256, 256, n_items), rng=rng)
     steepness = mp.experiments.measure_default_steepness(n_items)
     rule = mp.init_metaplasticity(network, "hybrid", steepness=steepness, rng=rng)
@@ -82,7 +94,7 @@ for _ in range(3):
 
 
 def test_without(decile):
-    """Recall and false alarms, means over the lists, with one decile put back to birth."""
+    """Recall and false alarms with one decile put back to birth, mean over lists."""
     found = []
     for network, rule, items in lists:
         lesioned = mp.copy_network(network)
@@ -92,7 +104,9 @@ def test_without(decile):
             bias[:] = False  # biases have f = 1 but are not modulated: leave them
         lesioned.parameters[is_hit] = rule.initial_weights[is_hit]
         confusion = mp.measure_confusion(lesioned, items.test_images)
-        found.append([mp.measure_recall(confusion), mp.metrics.measure_false_alarms(confusion)])
+        found.append(
+            [mp.measure_recall(confusion), mp.metrics.measure_false_alarms(confusion)]
+        )
     return np.mean(found, axis=0)
 
 
@@ -107,8 +121,12 @@ lost = np.array([intact - recall for recall, _ in tests])  # below 0: gained
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.9))
 ends = {"first three items": slice(0, 3), "last three items": slice(-3, None)}
-for (name, which), color, marker in zip(ends.items(), ("#0072B2", "#D55E00"), "^s", strict=True):
-    left.plot(deciles, lost[:, which].mean(axis=1), marker=marker, color=color, label=name)
+for (name, which), color, marker in zip(
+    ends.items(), ("#0072B2", "#D55E00"), "^s", strict=True
+):
+    left.plot(
+        deciles, lost[:, which].mean(axis=1), marker=marker, color=color, label=name
+    )
 left.axhline(0, color="0.5", linewidth=1)
 left.set(
     xlabel="decile put back to birth (1: stiffest)",
@@ -120,11 +138,18 @@ left.legend()
 right.plot(deciles, intact, **mp.style_of("hybrid"), linewidth=2, label="intact")
 for decile, line in ((1, "--"), (10, ":")):
     right.plot(
-        deciles, intact - lost[decile - 1], line, color="0.3", label=f"without decile {decile}"
+        deciles,
+        intact - lost[decile - 1],
+        line,
+        color="0.3",
+        label=f"without decile {decile}",
     )
 right.axhline(mp.chance_recall(n_items), color="0.5", linewidth=1)
 right.set(
-    xlabel="serial position", ylabel="recall", ylim=(0, 1.02), title="The curve after a lesion"
+    xlabel="serial position",
+    ylabel="recall",
+    ylim=(0, 1.02),
+    title="The curve after a lesion",
 )
 right.legend()
 plt.show()
@@ -132,34 +157,41 @@ plt.show()
 for name, which in ends.items():
     costs = lost[:, which].mean(axis=1)
     worst = deciles[costs.argmax()]
-    print(f"{name}: no decile costs more than {costs.max():.2f} of recall (decile {worst})")
+    print(
+        f"{name}: no decile costs more than {costs.max():.2f} of recall "
+        f"(decile {worst})"
+    )
 (first, *_), (named, *_) = tests[9]
 print(f"the first item: recall {intact[0]:.2f}, without decile 10 {first:.2f}")
-print(f"   its name for other items: {false_alarms[0]:.2f}, without decile 10 {named:.2f}")
+print(
+    f"   its name for other items: {false_alarms[0]:.2f}, without decile 10 {named:.2f}"
+)
 
 # %%
-# Two surprises. Without the stiffest decile nothing is lost, although the first item wrote it: a
-# tenth of the synapses, and those that moved least, are dispensable. And without the most
-# *flexible* decile, which alone holds the newest items, **the first item comes back**, and not as
-# a mere guess: its false alarms rise much less than its hits. So it was not erased. The stiff
-# synapses kept it, together, and the flexible ones had covered it with later answers. For items
-# in the middle the same lesion is a loss.
+# Two surprises. Without the stiffest decile nothing is lost, although the first item
+# wrote it: a tenth of the synapses, and those that moved least, are dispensable. And
+# without the most *flexible* decile, which alone holds the newest items, **the first
+# item comes back**, and not as a mere guess: its false alarms rise much less than its
+# hits. So it was not erased. The stiff synapses kept it, together, and the flexible
+# ones had covered it with later answers. For items in the middle the same lesion is a
+# loss.
 #
-# Forgetting in the hybrid is partly a failure to *retrieve*, then. Where something is written,
-# where it is needed and what hides it are three questions; a picture of displacements answers
-# only the first.
+# Forgetting in the hybrid is partly a failure to *retrieve*, then. Where something is
+# written, where it is needed and what hides it are three questions; a picture of
+# displacements answers only the first.
 #
 # What to try
 # -----------
 #
 # * Lesion the stiffest five tenths at once, then the most flexible five. Predict both.
-# * A fair lesion moves every decile by the same distance. Scale the lesions so that they do.
-# * Lesion the conventional network by *displacement* instead. Is there a decile that spares the
-#   past?
+# * A fair lesion moves every decile by the same distance. Scale the lesions so that
+#   they do.
+# * Lesion the conventional network by *displacement* instead. Is there a decile that
+#   spares the past?
 #
 # References
 # ----------
 #
 # * Cho, Lee, Baek, Paik (2024), arXiv:2407.07133.
-# * Meyes, Lu, de Puiseau, Meisen (2019), arXiv:1901.08644: ablation studies of networks, and their
-#   limits.
+# * Meyes, Lu, de Puiseau, Meisen (2019), arXiv:1901.08644: ablation studies of
+#   networks, and their limits.

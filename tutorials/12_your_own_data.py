@@ -4,11 +4,12 @@ Bring your own data
 
 **How do you run all of this on images of your own?**
 
-*You will learn* to write images as a file that the package takes, why the steepness has to be found
-anew, how to find it, and how to judge whether what you see is real.
+*You will learn* to write images as a file that the package takes, why the steepness has
+to be found anew, how to find it, and how to judge whether what you see is real.
 
-A steepness belongs to the weights of one network on one kind of input. For new images it is
-**balanced**: the s at which the hybrid network recalls the first and the last item of a list alike,
+A steepness belongs to the weights of one network on one kind of input. For new images
+it is **balanced**: the s at which the hybrid network recalls the first and the last
+item of a list alike,
 
 .. math:: r_1(s) = r_N(s)
 
@@ -34,8 +35,9 @@ rng = np.random.default_rng(0)
 # Images and labels
 # -----------------
 #
-# Any images will do: photographs of leaves, spectrograms, microscopy. Each **class is an item**.
-# Here are twelve kinds of texture, gratings of four orientations and three widths, in noise.
+# Any images will do: photographs of leaves, spectrograms, microscopy. Each **class is
+# an item**. Here are twelve kinds of texture, gratings of four orientations and three
+# widths, in noise.
 
 size, n_train, n_test = 16, 300, 60
 rows, columns = np.meshgrid(np.arange(size), np.arange(size), indexing="ij")
@@ -70,8 +72,9 @@ plt.show()
 # One file
 # --------
 #
-# Four arrays in an npz file are all. On the command line it is ``--dataset gratings.npz``. Bytes
-# are taken for pixels of 0 to 255; floating-point numbers go in as they are.
+# Four arrays in an npz file are all. On the command line it is
+# ``--dataset gratings.npz``. Bytes are taken for pixels of 0 to 255; floating-point
+# numbers go in as they are.
 
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "gratings.npz"
@@ -80,25 +83,31 @@ with tempfile.TemporaryDirectory() as folder:
 settings = mp.experiments.init_settings(dataset, n_items=8)
 print(
     f"{len(dataset.item_classes)} items; inputs times {settings.input_scale:.1f}; "
-    f"{settings.n_train_images} and {settings.n_test_images} images an item"
+    f"{settings.n_train_images} and {settings.n_test_images} images per item"
 )
 
 # %%
 # Can it be learned at all?
 # -------------------------
 #
-# Before asking what is forgotten, ask whether a plain network learns one item, and whether with
-# true labels it learns them all. If not, no rule will help.
+# Before asking what is forgotten, ask whether a plain network learns one item, and
+# whether with true labels it learns them all. If not, no rule will help.
 
-check = replace(settings, networks=("conventional",), trials=2, seed=10_001, non_target="true")
+check = replace(
+    settings, networks=("conventional",), trials=2, seed=10_001, non_target="true"
+)
 recall = mp.run_experiment(dataset, check).recall[0]
-print(f"with true labels an ordinary network ends with a mean recall of {recall[:, -1].mean():.2f}")
+print(
+    "with true labels an ordinary network ends with a mean recall of "
+    f"{recall[:, -1].mean():.2f}"
+)
 
 # %%
 # Find the steepness
 # ------------------
 #
-# A few calibration trials a step are enough for a lesson; take ten or more for a result.
+# A few calibration trials a step are enough for a lesson; take ten or more for a
+# result.
 
 tried = []
 steepness = mp.balance_steepness(
@@ -144,17 +153,19 @@ print(
 )
 
 # %%
-# Textures differ from digits in every way, and nothing but one number was tuned to them. Whether
-# the whole picture appears for *your* images you now know how to find out, and how to say so: it
-# does not always, as the first thing to try shows.
+# Textures differ from digits in every way, and nothing but one number was tuned to
+# them. Whether the whole picture appears for *your* images you now know how to find
+# out, and how to say so: it does not always, as the first thing to try shows.
 #
 # What to try
 # -----------
 #
-# * Let the jitter be any phase, ``rng.uniform(0, 2 * np.pi, ...)``: a class is then no longer one
-#   pattern. True labels are still learned perfectly. What becomes of the hybrid's gain?
+# * Let the jitter be any phase, ``rng.uniform(0, 2 * np.pi, ...)``: a class is then no
+#   longer one pattern. True labels are still learned perfectly. What becomes of the
+#   hybrid's gain?
 # * Which items are taken for which? Draw ``results.confusion[2, 0, -1]`` (lesson 5).
-# * Your own images. A network of 10,000 inputs is no problem; a hundred images an item is few.
+# * Your own images. A network of 10,000 inputs is no problem; a hundred images per item
+#   is few.
 #
 # References
 # ----------

@@ -4,16 +4,18 @@ Appendix: from a triple loop to the roofline
 
 **Where does the time of learning go, and how fast could it be?**
 
-*You will learn* to count what a computation must do, to compare four ways of writing one matrix
-product with what the machine can deliver, and why the update of the weights is a different problem.
+*You will learn* to count what a computation must do, to compare four ways of writing
+one matrix product with what the machine can deliver, and why the update of the weights
+is a different problem.
 
-A product of an (m, k) and a (k, n) matrix takes :math:`2mkn` floating-point operations (flops).
-A program that moves B bytes to and from memory cannot be faster than
+A product of an (m, k) and a (k, n) matrix takes :math:`2mkn` floating-point operations
+(flops). A program that moves B bytes to and from memory cannot be faster than
 
 .. math:: \text{flops per second} \le \min\left(\text{peak},\;
     \text{bandwidth} \times \frac{\text{flops}}{B}\right)
 
-which drawn over flops per byte, the **intensity**, is a slope with a flat top: the roofline.
+which drawn over flops per byte, the **intensity**, is a slope with a flat top: the
+roofline.
 
 Run time: about 5 s.
 """
@@ -31,7 +33,7 @@ rng = np.random.default_rng(0)
 
 
 def measure_seconds(function, *arguments, repeats=5):
-    """Median time of a call, after one call that is not counted (compilation, cold caches)."""
+    """Median time of a call, after one that does not count (compiling, cold caches)."""
     function(*arguments)
     times = []
     for _ in range(repeats):
@@ -61,7 +63,7 @@ def multiply_by_loops(left, right):
 
 
 def multiply_by_blocks(left, right, size=64):
-    """Rows of a block that fits the cache are used again; the innermost loop runs along memory."""
+    """A block that fits the cache is used again; the inner loop runs along memory."""
     product = np.zeros((left.shape[0], right.shape[1]), left.dtype)
     for start in range(0, left.shape[1], size):
         for i in range(left.shape[0]):
@@ -74,8 +76,8 @@ def multiply_by_blocks(left, right, size=64):
 
 
 # %%
-# Then the same functions, compiled by Numba, if there is one; and last the BLAS library that
-# NumPy's ``@`` calls.
+# Then the same functions, compiled by Numba, if there is one; and last the BLAS library
+# that NumPy's ``@`` calls.
 
 ways = {"Python loops": (multiply_by_loops, 48)}
 try:
@@ -101,23 +103,24 @@ bars = axes.barh(list(rates), list(rates.values()), color="#0072B2", log=True)
 axes.bar_label(bars, fmt=lambda rate: f" {rate:.3g}")
 axes.invert_yaxis()
 axes.set(
-    xlabel="billions of flops a second (logarithmic)",
+    xlabel="billions of flops per second (logarithmic)",
     xlim=(None, 10 * max(rates.values())),
     title="The same sum, four ways of writing it",
 )
 plt.show()
 
 # %%
-# Tens of thousands of times lie between the first and the last, and they compute the same numbers
-# up to rounding. This is why the package's kernels call BLAS for products and write loops only
-# for what BLAS does not have.
+# Tens of thousands of times lie between the first and the last, and they compute the
+# same numbers up to rounding. This is why the package's fast body leaves products to
+# BLAS, which NumPy calls, and writes loops only for what BLAS does not have.
 #
 # What BLAS does not have: the update
 # -----------------------------------
 #
-# Once the gradient is there, the metaplastic step is :math:`w \leftarrow w - (\eta p)\,g`: two
-# flops a synapse, and 16 bytes moved (read the rate, the gradient, the weight; write the weight).
-# Written as NumPy reads best, it makes a temporary array and moves 24.
+# Once the gradient is there, the metaplastic step is
+# :math:`w \leftarrow w - (\eta p)\,g`: two flops per synapse, and 16 bytes moved (read
+# the rate, the gradient, the weight; write the weight). Written as NumPy reads best, it
+# makes a temporary array and moves 24.
 
 
 def update_plainly(weights, rate, gradient):
@@ -143,15 +146,18 @@ speeds = {}
 for name, function in updates.items():
     seconds = measure_seconds(function, weights, rate, gradient)
     speeds[name] = 2 * n / seconds / 1e9
-    print(f"update, {name}: {speeds[name]:.2f} GF/s, {n_bytes[name] * n / seconds / 1e9:.1f} GB/s")
+    print(
+        f"update, {name}: {speeds[name]:.2f} GF/s, "
+        f"{n_bytes[name] * n / seconds / 1e9:.1f} GB/s"
+    )
 
 # %%
 # The roofline
 # ------------
 #
-# Measure both limits on this machine: the rate of a large product, and how fast a large array can
-# be copied (8 bytes a number, one read and one written). Then place the computations in the
-# picture.
+# Measure both limits on this machine: the rate of a large product, and how fast a large
+# array can be copied (8 bytes per number: one read, one written). Then place the
+# computations in the picture.
 
 peak = mp.experiments.measure_speed() / 1e9
 copied = np.empty_like(weights)
@@ -169,10 +175,12 @@ for batch, marker in ((64, "o"), (256, "^"), (1024, "P")):
     flops = 2 * batch * 1024 * 256
     seconds = measure_seconds(np.matmul, inputs, matrix, repeats=15)
     moved = 4 * (inputs.size + matrix.size + batch * 256)
-    axes.plot(flops / moved, flops / seconds / 1e9, marker, label=f"product, batch {batch}")
+    axes.plot(
+        flops / moved, flops / seconds / 1e9, marker, label=f"product, batch {batch}"
+    )
 axes.set(
     xlabel="flops per byte moved",
-    ylabel="billions of flops a second",
+    ylabel="billions of flops per second",
     title="Products live under the flat roof, updates under the slope",
 )
 axes.legend(fontsize="small")
@@ -180,18 +188,19 @@ plt.show()
 print(f"flat roof {peak:.0f} GF/s, slope {bandwidth:.0f} GB/s")
 
 # %%
-# A product of a batch with the weights is bound by arithmetic; the update of the same weights is
-# bound by memory, far to the left. The larger the batch, the fewer updates an image needs, which
-# is why small batches are where a fused update pays. A point above the slope has found its data
-# in a cache.
+# A product of a batch with the weights is bound by arithmetic; the update of the same
+# weights is bound by memory, far to the left. The larger the batch, the fewer updates
+# an image needs, which is why small batches are where a fused update pays. A point
+# above the slope has found its data in a cache.
 #
 # What to try
 # -----------
 #
 # * Choose 8 instead of 64 as the size of the blocks, and 512. Explain both.
-# * ``fastmath=False``: which of the two loops suffers, and why? (A sum may not be reordered.)
-# * The plasticity needs an exponential for every synapse. Where does it stand in the picture, and
-#   why does it hardly matter? (How often is it computed?)
+# * ``fastmath=False``: which of the two loops suffers, and why? (A sum may not be
+#   reordered.)
+# * The plasticity needs an exponential for every synapse. Where does it stand in the
+#   picture, and why does it hardly matter? (How often is it computed?)
 #
 # References
 # ----------

@@ -358,8 +358,8 @@ def learn_in_loops(network, hybrid, presentation, *, settings):
 # ---------------
 #
 # Three programs learn the same presentation from the same start: the package's
-# NumPy code, the kernel above, and ``learn_item`` as it is, with the package's own
-# kernels. They take turns, so a busy machine slows down all three. A turn's time
+# NumPy code, the kernel above, and ``learn_item`` as it is, with the package's fast
+# body. They take turns, so a busy machine slows down all three. A turn's time
 # per update is the time of the whole presentation, divided by its number of
 # updates; the figure shows the median of nine turns. One more turn comes first,
 # which compiles and does not count. All three programs use one core, since the
@@ -418,9 +418,10 @@ plt.show()
 # on calls, on temporary arrays and on the step of the weights, and the kernel saves
 # most of that. With a large batch, products take nearly all of the time, and BLAS,
 # which NumPy calls, is hard to beat: BLAS keeps its sums in registers, while
-# ``add_rows`` reads and writes ``total`` for every four rows. The package's kernels
-# use lists, too, but keep their sums in registers, and they call BLAS for pixels
-# that are on in at least half of the images. They are a thousand lines long.
+# ``add_rows`` reads and writes ``total`` for every four rows. So the package's fast
+# body lets NumPy multiply, and compiles only the loops between the products. It has
+# no lists: it leaves out a pixel only if the pixel is 0 in all images of the
+# presentation.
 #
 # The same numbers
 # ----------------
@@ -428,8 +429,8 @@ plt.show()
 # A fast kernel that computes something else is worth nothing. So learn one whole
 # presentation twice from the same start, with the kernel and with ``learn_item``,
 # and compare all parameters. In float64, ``learn_item`` runs its NumPy code, and
-# the two must agree to rounding. In float32 it runs the package's kernels, if there
-# is Numba. Sums in another order then differ in the seventh digit, and learning
+# the two must agree to rounding. In float32 it runs the package's fast body, if
+# there is Numba. Sums in another order then differ in the seventh digit, and learning
 # makes the difference grow, so the tolerance is loose. The comparison means
 # something only if the parameters moved much further than the tolerance, so the
 # cell prints how far they moved.

@@ -21,7 +21,7 @@ it, on one thread with AVX2 (AVX-512: not measured). The job is the digits prese
 ========================== ========================================= ======= ======== =========
 trick                      lines                                     the job batch 64 batch 256
 ========================== ========================================= ======= ======== =========
-dark inputs are left out   :func:`_find_inputs_to_keep`, a copy in   0 %     35 %     33 %
+dark inputs are left out   ``_find_inputs_to_keep``, a copy in       0 %     35 %     33 %
                            ``_open_layers``, and back
 loops are compiled         ``kernels.py``                            5 %     13 %     6 %
 blocks of the gradient     ``_step``, ``_is_bounded``                0 %     0 %      0 %

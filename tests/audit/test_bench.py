@@ -282,6 +282,7 @@ def test_whole_processes_take_turns_and_the_first_round_does_not_count(monkeypat
     assert [Path(command[0]).name for command in ran] == ["-m", "numpy_program.py"] * 3
     assert [command[command.index("--trials") + 1] for command in ran] == ["2"] * 2 + ["10"] * 4
     assert all(command[command.index("--jobs") + 1] == "2" for command in ran)
+    assert all("--by-epoch" in command for command in ran[::2])  # as the NumPy program tests
     assert len(compared) == 3
 
 

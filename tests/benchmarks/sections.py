@@ -283,7 +283,7 @@ def check_same_recall(
 def measure_whole(repeats: int, trials: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """The command against a NumPy program: whole processes, from start to results on disk."""
     say("the job, whole process: warming up")
-    ours = ["-m", "metaplastic_np", "run", "serial-position", "--items", "10"]
+    ours = ["-m", "metaplastic_np", "run", "serial-position", "--items", "10", "--by-epoch"]
     theirs = [str(HERE / "numpy_program.py"), "--items", "10"]
     jobs = ["--jobs", str(WHOLE_JOBS)]
     seconds: dict[Any, list[float]] = {

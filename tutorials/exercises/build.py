@@ -1,10 +1,10 @@
-"""Build what students and teachers get from the exercises: scripts, notebooks and pages.
+"""Build what students and teachers get of the exercises: scripts, notebooks, pages.
 
     python tutorials/exercises/build.py FOLDER
 
-For every exercise, ``FOLDER`` then holds a student's version without the solution and one with it,
-both as script and notebook, and a page for the documentation that links to the four. Nothing in
-them depends on when or where they are built.
+For every exercise, ``FOLDER`` then holds a student's version without the solution and
+one with it, both as script and notebook, and a page for the documentation that links to
+the four. Nothing in them depends on when or where they are built.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 
 SOURCES = Path(__file__).parent
 SOLUTION = re.compile(
-    r"^(?P<indent> *)### BEGIN SOLUTION\n(?P<solution>.*?)^ *### END SOLUTION\n", re.M | re.S
+    r"^(?P<indent> *)### BEGIN SOLUTION\n(?P<solution>.*?)^ *### END SOLUTION\n",
+    re.M | re.S,
 )
 CELL = re.compile(r"^# %%(?P<kind>.*)\n", re.M)
 FILES = {
@@ -43,14 +44,14 @@ def split_cells(text: str) -> list[tuple[bool, str]]:
 
 
 def make_page(text: str, name: str) -> str:
-    """Write a page of the documentation, in MyST: gaps in the code, solutions folded below it."""
+    """Write a page of the documentation, in MyST: gaps, and solutions folded below."""
     solved = SOLUTION.sub(r"\g<solution>", text)
     student, whole = split_cells(make_student(text)), split_cells(solved)
     title, *rest = student[0][1].split("\n")
     links = "\n".join(
         f"* {words}: "
         + " and ".join(
-            f"{{download}}`{Path(file.format(name=name)).suffix[1:]} <{file.format(name=name)}>`"
+            f"{{download}}`{file.rpartition('.')[2]} <{file.format(name=name)}>`"
             for file in files
         )
         for words, files in FILES.items()
@@ -64,14 +65,18 @@ def make_page(text: str, name: str) -> str:
 
 
 def make_notebook(text: str, name: str) -> str:
-    """Turn a percent script into a notebook; its cells are numbered, not named at random."""
+    """Turn a percent script into a notebook; cells have numbers, not random names."""
     import jupytext
 
     notebook = jupytext.reads(text, fmt="py:percent")
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"{name[:50]}-{number}"
     notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "kernelspec": {
+            "display_name": "Python 3",
+            "language": "python",
+            "name": "python3",
+        },
         "language_info": {"name": "python"},
     }
     return jupytext.writes(notebook, fmt="ipynb")

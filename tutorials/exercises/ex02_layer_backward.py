@@ -3,20 +3,20 @@
 #
 # **What must a layer tell its weights, its biases, and the layer below?**
 #
-# A dense layer with a ReLU is all that the network of this package is made of. You write its
-# backward pass and hold it to finite differences. Run time: 1 s.
+# A dense layer with a ReLU is all that the network of this package is made of. You
+# write its backward pass and hold it to finite differences. Run time: 1 s.
 
 # %%
 import numpy as np
 
 import metaplastic_np as mp
-from metaplastic_np.exercises.checker import check
+from metaplastic_np.exercises import check
 
 # %% [markdown]
 # ## Predict first
 #
-# A unit's bias is -100: its ReLU is off for every image, and every image is answered wrongly.
-# After a million updates with plain gradient descent, what will the bias be?
+# A unit's bias is -100: its ReLU is off for every image, and every image is answered
+# wrongly. After a million updates with plain gradient descent, what will the bias be?
 
 # %%
 prediction = ""  # your words
@@ -29,19 +29,19 @@ prediction = ""  # your words
 # $$ Z = X W + b, \qquad Y = \max(Z, 0) $$
 #
 # Given $\partial L / \partial Y$ (`d_outputs`), the chain rule gives first
-# $\partial L / \partial Z$, then the three gradients that you return. Check your shapes: a
-# gradient has the shape of what it belongs to.
+# $\partial L / \partial Z$, then the three gradients that you return. Check your
+# shapes: a gradient has the shape of what it belongs to.
 #
 # <details><summary>Hint 1</summary>
 #
-# The slope of the ReLU is 1 where its input $Z$ is above 0, and 0 elsewhere. Multiply `d_outputs`
-# by it before anything else.
+# The slope of the ReLU is 1 where its input $Z$ is above 0, and 0 elsewhere. Multiply
+# `d_outputs` by it before anything else.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Weight $W_{jk}$ reaches output $k$ of *every* image, multiplied by that image's $X_{ij}$: add up
-# over images. So does the bias, multiplied by 1.
+# Weight $W_{jk}$ reaches output $k$ of *every* image, multiplied by that image's
+# $X_{ij}$: add up over images. So does the bias, multiplied by 1.
 #
 # </details>
 
@@ -50,7 +50,8 @@ prediction = ""  # your words
 def layer_backward(d_outputs, inputs, weights, biases):
     """Gradients (d_inputs, d_weights, d_biases) of a dense layer with ReLU.
 
-    Shapes: `d_outputs` (n, n_out), `inputs` (n, n_in), `weights` (n_in, n_out), `biases` (n_out,).
+    Shapes: `d_outputs` (n, n_out), `inputs` (n, n_in), `weights` (n_in, n_out),
+    `biases` (n_out,).
     """
     ### BEGIN SOLUTION
     d_hidden = d_outputs * (inputs @ weights + biases > 0)
@@ -64,8 +65,8 @@ print(check("ex02", layer_backward))
 # %% [markdown]
 # ## Use it
 #
-# A loss of your own: half the squared output. Compare your gradient with finite differences, and
-# see which weights get none.
+# A loss of your own: half the squared output. Compare your gradient with finite
+# differences, and see which weights get none.
 
 # %%
 rng = np.random.default_rng(1)
@@ -86,18 +87,21 @@ for unit, bias in enumerate(biases):
     down[0, unit] -= 1e-5
     slope = ((outputs(up) ** 2).sum() - (outputs(down) ** 2).sum()) / 2 / 2e-5
     share = (outputs(weights)[:, unit] > 0).mean()
-    numbers = f"{share:6.0%} {d_biases[unit]:8.4f} {d_weights[0, unit]:10.6f} {slope:12.6f}"
+    numbers = (
+        f"{share:6.0%} {d_biases[unit]:8.4f} {d_weights[0, unit]:10.6f} {slope:12.6f}"
+    )
     print(f"{unit:4d} {bias:6.1f} {numbers}")
 
 # %% [markdown]
 # ## Explain
 #
-# * A unit that is off for every image gets no gradient, and stays as it is, for ever. It is
-#   "dead". The paper's rigid synapse ($f = 0$) does not move either. What is the difference?
+# * A unit that is off for every image gets no gradient, and stays as it is, for ever.
+#   It is "dead". The paper's rigid synapse ($f = 0$) does not move either. What is the
+#   difference?
 # * `d_inputs` of the first layer is never needed. Why?
 #
 # ## Reference
 #
-# Rumelhart, Hinton, Williams: Learning representations by back-propagating errors, Nature 323
-# (1986). In this package: `dense_backward`, `relu_backward`, and `gradient_check`, which does what
-# the table does along random directions.
+# Rumelhart, Hinton, Williams: Learning representations by back-propagating errors,
+# Nature 323 (1986). In this package: `dense_backward`, `relu_backward`, and
+# `gradient_check`, which does what the table does along random directions.

@@ -3,20 +3,20 @@
 #
 # **What does it take to compute one line of a paper?**
 #
-# The plasticity of a synapse is one short formula. Written down as it stands it fails in several
-# places, without an error. Run time: 1 s.
+# The plasticity of a synapse is one short formula. Written down as it stands it fails
+# in several places, without an error. Run time: 1 s.
 
 # %%
 import numpy as np
 
-from metaplastic_np.exercises.checker import check
+from metaplastic_np.exercises import check
 
 # %% [markdown]
 # ## Predict first
 #
-# Take $f = 0.5$ and $s = 1$, and move a synapse 25 from home. What does `1 - np.tanh(25)**2`
-# print? Is that the true value? What is the plasticity of a synapse with $f = 0$ that has not
-# moved?
+# Take $f = 0.5$ and $s = 1$, and move a synapse 25 from home. What does
+# `1 - np.tanh(25)**2` print? Is that the true value? What is the plasticity of a
+# synapse with $f = 0$ that has not moved?
 
 # %%
 prediction = ""  # your words
@@ -30,29 +30,31 @@ prediction = ""  # your words
 #
 # * $f = 1$: plastic for ever, $p = 1$.
 # * $f = 0$: rigid, $p = 0$, also at $d = 0$.
-# * Far from home $p$ is tiny but not 0: about $4 e^{-2|a|}$. The checker asks for *relative*
-#   accuracy.
+# * Far from home $p$ is tiny but not 0: about $4 e^{-2|a|}$. The checker asks for
+#   *relative* accuracy.
 #
 # <details><summary>Hint 1</summary>
 #
-# Write $\cosh$ with exponentials. Multiply above and below until only $e^{-2|a|}$ is left: it
-# lies between 0 and 1 and cannot overflow.
+# Write $\cosh$ with exponentials. Multiply above and below until only $e^{-2|a|}$ is
+# left: it lies between 0 and 1 and cannot overflow.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Dividing by 0 is allowed in NumPy (inf, and a warning that `np.errstate` silences). Inf times 0
-# is nan. Decide at the end, with `np.where`, what a rigid synapse gets.
+# Dividing by 0 is allowed in NumPy (inf, and a warning that `np.errstate` silences).
+# Inf times 0 is nan. Decide at the end, with `np.where`, what a rigid synapse gets.
 #
 # </details>
 
 
 # %%
 def plasticity(flexibility, displacement, steepness):
-    """Plasticity of each synapse. Two arrays of one shape, and a number; returns an array."""
+    """Plasticity of each synapse, from two arrays of one shape and a number."""
     ### BEGIN SOLUTION
     with np.errstate(divide="ignore", invalid="ignore"):
-        decay = np.exp(-2 * steepness * (1 - flexibility) / flexibility * np.abs(displacement))
+        decay = np.exp(
+            -2 * steepness * (1 - flexibility) / flexibility * np.abs(displacement)
+        )
     return np.where(flexibility == 0, 0.0, 4 * decay / (1 + decay) ** 2)
     ### END SOLUTION
 
@@ -76,13 +78,14 @@ for displacement in (0.0, 1.0, 5.0, 15.0, 18.0, 19.0, 20.0, 25.0):
 # ## Explain
 #
 # * From which displacement on are the digits of the first column noise, and why there?
-# * Would a training run in float32 notice? Think of learning rate times plasticity times gradient,
-#   added to a weight of size 0.05.
-# * A function that returns nan for rigid synapses *once* spoils a network *for ever*. Follow the
-#   nan through one forward and one backward pass.
+# * Would a training run in float32 notice? Think of learning rate times plasticity
+#   times gradient, added to a weight of size 0.05.
+# * A function that returns nan for rigid synapses *once* spoils a network *for ever*.
+#   Follow the nan through one forward and one backward pass.
 #
 # ## References
 #
 # Cho, Lee, Baek, Paik: Neuromimetic metaplasticity for adaptive continual learning,
-# arXiv:2407.07133. Goldberg: What every computer scientist should know about floating-point
-# arithmetic, ACM Computing Surveys 23 (1991). In this package: `measure_plasticity`.
+# arXiv:2407.07133. Goldberg: What every computer scientist should know about
+# floating-point arithmetic, ACM Computing Surveys 23 (1991). In this package:
+# `measure_plasticity`.

@@ -3,8 +3,9 @@
 #
 # **How few lies does it take to make a hybrid network forget?**
 #
-# The paper poisons a network that has learned its list: each item's images are shown once more
-# under the label of another item. The hybrid withstands. You attack it better. Run time: 15 s.
+# The paper poisons a network that has learned its list: each item's images are shown
+# once more under the label of another item. The hybrid withstands. You attack it
+# better. Run time: 15 s.
 
 # %%
 from dataclasses import replace
@@ -12,14 +13,14 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 
 import metaplastic_np as mp
-from metaplastic_np.exercises.checker import SMALL, check
+from metaplastic_np.exercises import SMALL, check
 
 # %% [markdown]
 # ## Predict first
 #
-# You may show six poisoned presentations. Which attack does most harm: every item under a
-# *different* wrong label, as in the paper; all items under *one* wrong label; or a single item
-# under one wrong label, six times over? Rank the three.
+# You may show six poisoned presentations. Which attack does most harm: every item under
+# a *different* wrong label, as in the paper; all items under *one* wrong label; or a
+# single item under one wrong label, six times over? Rank the three.
 
 # %%
 prediction = ""  # your words
@@ -27,23 +28,24 @@ prediction = ""  # your words
 # %% [markdown]
 # ## Facts
 #
-# A presentation is an `mp.Step(item, label=...)`: the images of `item`, taught as `label`. A
-# `Step` is poison if the label is wrong. (The non-targets that every presentation contains have
-# wrong labels, too, as always.)
+# A presentation is an `mp.Step(item, label=...)`: the images of `item`, taught as
+# `label`. A `Step` is poison if the label is wrong. (The non-targets that every
+# presentation contains have wrong labels, too, as always.)
 #
-# The victim has learned five items nine times over, on calibration seeds. You pass if at most 70 %
-# of its mean recall is left after at most 6 presentations. The checker says what is left.
+# The victim has learned five items nine times over, on calibration seeds. You pass if
+# at most 70 % of its mean recall is left after at most 6 presentations. The checker
+# says what is left.
 #
 # <details><summary>Hint 1</summary>
 #
-# "0 is 1" and "1 is 2" want to move the last layer's weights in different directions. What do "0
-# is 4" and "1 is 4" have in common?
+# "0 is 1" and "1 is 2" want to move the last layer's weights in different directions.
+# What do "0 is 4" and "1 is 4" have in common?
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# A network that answers 4 to everything has a recall of 1/5. How many presentations does it take
-# to teach it that?
+# A network that answers 4 to everything has a recall of 1/5. How many presentations
+# does it take to teach it that?
 #
 # </details>
 
@@ -52,7 +54,9 @@ prediction = ""  # your words
 def attack(n_items):
     """List of poisoned presentations, each an mp.Step with a wrong label."""
     ### BEGIN SOLUTION
-    everything_is_last = [mp.Step(item, label=n_items - 1) for item in range(n_items - 1)]
+    everything_is_last = [
+        mp.Step(item, label=n_items - 1) for item in range(n_items - 1)
+    ]
     return everything_is_last + everything_is_last[:2]
     ### END SOLUTION
 
@@ -99,13 +103,14 @@ plt.show()
 # %% [markdown]
 # ## Discuss
 #
-# * Lies that contradict each other partly cancel. Is "robust to poisoning" a property of the
-#   network, or of the attack it was tested with?
+# * Lies that contradict each other partly cancel. Is "robust to poisoning" a property
+#   of the network, or of the attack it was tested with?
 # * One lie about *one* item harms *all* items. Through which images?
-# * Attack a network that has learned its list only once: `learned = list(range(5))`.
-#   Is it the mixture that protects, or nine repetitions of freezing?
+# * Attack a network that has learned its list only once: `learned = list(range(5))`. Is
+#   it the mixture that protects, or nine repetitions of freezing?
 #
 # ## Reference
 #
-# Cho, Lee, Baek, Paik, arXiv:2407.07133, data poisoning. On what a test against one attack proves:
-# Athalye, Carlini, Wagner: Obfuscated gradients give a false sense of security, ICML 2018.
+# Cho, Lee, Baek, Paik, arXiv:2407.07133, data poisoning. On what a test against one
+# attack proves: Athalye, Carlini, Wagner: Obfuscated gradients give a false sense of
+# security, ICML 2018.

@@ -3,8 +3,8 @@
 #
 # **Every item is shown twice. Does it matter when?**
 #
-# People remember more if repetitions are spaced. You write a spaced schedule, and ask whether a
-# network that knows nothing of time shows the effect. Run time: 6 s.
+# People remember more if repetitions are spaced. You write a spaced schedule, and ask
+# whether a network that knows nothing of time shows the effect. Run time: 6 s.
 
 # %%
 from dataclasses import replace
@@ -13,13 +13,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import metaplastic_np as mp
-from metaplastic_np.exercises.checker import SMALL, check
+from metaplastic_np.exercises import SMALL, check
 
 # %% [markdown]
 # ## Predict first
 #
-# Massed: 0 0 1 1 2 2 ... Spaced: every item again after a pause. Who gains from spacing: the
-# conventional network, the hybrid, both, neither? At which positions?
+# Massed: 0 0 1 1 2 2 ... Spaced: every item again after a pause. Who gains from
+# spacing: the conventional network, the hybrid, both, neither? At which positions?
 
 # %%
 prediction = ""  # your words
@@ -30,8 +30,8 @@ prediction = ""  # your words
 # A schedule is a list of item numbers. Write one in which
 #
 # 1. each of the items 0 to `n_items - 1` is shown exactly twice, and nothing else;
-# 2. each item waits equally long: the second showing comes $g$ places after the first, with the
-#    same $g$ for all items;
+# 2. each item waits equally long: the second showing comes $g$ places after the first,
+#    with the same $g$ for all items;
 # 3. nothing is massed: $g \ge 2$.
 #
 # <details><summary>Hint 1</summary>
@@ -41,14 +41,15 @@ prediction = ""  # your words
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# What is $g$ if you go through the whole list, and then through it again in the same order?
+# What is $g$ if you go through the whole list, and then through it again in the same
+# order?
 #
 # </details>
 
 
 # %%
 def spaced(n_items):
-    """List of 2 * n_items item numbers: every item twice, with equal waits of at least 2."""
+    """List of 2 * n_items item numbers: each twice, with equal waits of 2 or more."""
     ### BEGIN SOLUTION
     return 2 * list(range(n_items))
     ### END SOLUTION
@@ -67,9 +68,15 @@ schedules = {
     "spaced": spaced(n_items),
 }
 figure, panels = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True, layout="constrained")
-for style, (name, schedule) in zip(("o-", "s--", "^:"), schedules.items(), strict=False):
+for style, (name, schedule) in zip(
+    ("o-", "s--", "^:"), schedules.items(), strict=False
+):
     settings = replace(
-        SMALL, n_items=n_items, schedule=schedule, trials=20, networks=("conventional", "hybrid")
+        SMALL,
+        n_items=n_items,
+        schedule=schedule,
+        trials=20,
+        networks=("conventional", "hybrid"),
     )
     curves = mp.run_experiment(mp.load_digits(), settings).recall[:, :, -1]
     for axes, network, by_trial in zip(panels, settings.networks, curves, strict=True):
@@ -88,14 +95,14 @@ plt.show()
 # %% [markdown]
 # ## Discuss
 #
-# * In a spaced list the first item's last showing is closer to the test. Is that all there is to
-#   it? Where would you look to find out?
-# * Massed repetition hands the hybrid's plastic synapses to one item for twice as long. Which
-#   items pay?
-# * The networks have no sense of time between presentations. What do psychologists mean by spacing
-#   that cannot be in this model?
+# * In a spaced list the first item's last showing is closer to the test. Is that all
+#   there is to it? Where would you look to find out?
+# * Massed repetition hands the hybrid's plastic synapses to one item for twice as long.
+#   Which items pay?
+# * The networks have no sense of time between presentations. What do psychologists mean
+#   by spacing that cannot be in this model?
 #
 # ## Reference
 #
-# Cepeda, Pashler, Vul, Wixted, Rohrer: Distributed practice in verbal recall tasks, Psychological
-# Bulletin 132 (2006).
+# Cepeda, Pashler, Vul, Wixted, Rohrer: Distributed practice in verbal recall tasks,
+# Psychological Bulletin 132 (2006).

@@ -3,21 +3,21 @@
 #
 # **How do you state a steepness so that another network can use it?**
 #
-# The paper's steepness is $4 \cdot 10^5$; ours is 10,900. Both may be the same setting. You write
-# the number that tells. Run time: 1 s.
+# The paper's steepness is $4 \cdot 10^5$; ours is 10,900. Both may be the same setting.
+# You write the number that tells. Run time: 1 s.
 
 # %%
 import numpy as np
 
 import metaplastic_np as mp
-from metaplastic_np.exercises.checker import check
+from metaplastic_np.exercises import check
 
 # %% [markdown]
 # ## Predict first
 #
-# Put a black frame around every image, so that half of all pixels are always 0. Nothing is
-# learned differently. What happens to the root mean square displacement of *all* weights of the
-# first layer?
+# Put a black frame around every image, so that half of all pixels are always 0. Nothing
+# is learned differently. What happens to the root mean square displacement of *all*
+# weights of the first layer?
 
 # %%
 prediction = ""  # your words
@@ -25,12 +25,13 @@ prediction = ""  # your words
 # %% [markdown]
 # ## Facts
 #
-# The steepness $s$ has the unit 1/weight. What matters is $s$ times a typical displacement:
+# The steepness $s$ has the unit 1/weight. What matters is $s$ times a typical
+# displacement:
 #
 # $$ \kappa = s \cdot \mathrm{rms}(w - w_0) $$
 #
-# measured after the first presentation, over all weights that moved, all layers in one pool. The
-# root mean square is the root of the mean of the squares.
+# measured after the first presentation, over all weights that moved, all layers in one
+# pool. The root mean square is the root of the mean of the squares.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -39,15 +40,15 @@ prediction = ""  # your words
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# A weight that is fed by a pixel that is always 0 gets the gradient 0, and its difference is
-# exactly 0. Leave those out.
+# A weight that is fed by a pixel that is always 0 gets the gradient 0, and its
+# difference is exactly 0. Leave those out.
 #
 # </details>
 
 
 # %%
 def kappa(weights, initial_weights, steepness):
-    """Dimensionless steepness, from two lists of weight matrices, one a layer, and s."""
+    """Dimensionless steepness, from s and two lists of weights, a matrix per layer."""
     ### BEGIN SOLUTION
     pairs = zip(weights, initial_weights, strict=True)
     displacement = np.concatenate([(now - birth).ravel() for now, birth in pairs])
@@ -62,13 +63,18 @@ print(check("ex09", kappa))
 # %% [markdown]
 # ## Use it
 #
-# The same network on the bare and on the framed images. The weights of the frame are new, all
-# others are the same.
+# The same network on the bare and on the framed images. The weights of the frame are
+# new, all others are the same.
 
 # %%
 rng = np.random.default_rng(0)
 items = mp.draw_items(
-    mp.load_digits(), n_items=5, n_train_images=200, n_test_images=50, rng=rng, dtype=np.float64
+    mp.load_digits(),
+    n_items=5,
+    n_train_images=200,
+    n_test_images=50,
+    rng=rng,
+    dtype=np.float64,
 )
 shown = mp.draw_presentation(items, 0, epochs=5, rng=rng)
 n_pixels = shown.images.shape[1]
@@ -83,8 +89,12 @@ for name, network in (("bare", bare), ("framed", framed)):
     images = np.hstack([shown.images, frame])
     birth = [weights.copy() for weights in network.weights]
     rule = mp.init_metaplasticity(network, "conventional", steepness=500.0, rng=rng)
-    presentation = mp.scenarios.Presentation(images=images, labels=shown.labels, order=shown.order)
-    mp.learn_item(network, rule, presentation, settings=mp.LearningSettings(learning_rate=0.05))
+    presentation = mp.scenarios.Presentation(
+        images=images, labels=shown.labels, order=shown.order
+    )
+    mp.learn_item(
+        network, rule, presentation, settings=mp.LearningSettings(learning_rate=0.05)
+    )
     moves = [now - before for now, before in zip(network.weights, birth, strict=True)]
     everything = np.concatenate([move.ravel() for move in moves])
     naive = 500.0 * np.sqrt(np.mean(everything**2))
@@ -94,9 +104,10 @@ for name, network in (("bare", bare), ("framed", framed)):
 # ## Explain
 #
 # * Which of the two numbers would you report in a paper, and why?
-# * Double the learning rate: what must happen to $s$ to keep the same curve, to first order?
-# * Why is kappa measured after the *first* presentation, and why is it then the same for all
-#   networks without rigid synapses?
+# * Double the learning rate: what must happen to $s$ to keep the same curve, to first
+#   order?
+# * Why is kappa measured after the *first* presentation, and why is it then the same
+#   for all networks without rigid synapses?
 #
 # ## Reference
 #

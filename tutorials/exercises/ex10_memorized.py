@@ -3,8 +3,8 @@
 #
 # **When may you say that a network has memorized an item?**
 #
-# Two tests differ in one sign, "more than" or "at least". They disagree about the items that
-# matter most. Run time: 3 s.
+# Two tests differ in one sign, "more than" or "at least". They disagree about the items
+# that matter most. Run time: 3 s.
 
 # %%
 from dataclasses import replace
@@ -14,14 +14,15 @@ import numpy as np
 from scipy.stats import hypergeom
 
 import metaplastic_np as mp
-from metaplastic_np.exercises.checker import SMALL, check
+from metaplastic_np.exercises import SMALL, check
 
 # %% [markdown]
 # ## Predict first
 #
-# A network never gives the answer 3: not once, to no image. Test A asks how often shuffled labels
-# give *more* hits than the network has; test B, *at least as many*. If this happens in less than
-# 5 % of shuffles, the item counts as memorized. What does each test say about item 3?
+# A network never gives the answer 3: not once, to no image. Test A asks how often
+# shuffled labels give *more* hits than the network has; test B, *at least as many*. If
+# this happens in less than 5 % of shuffles, the item counts as memorized. What does
+# each test say about item 3?
 
 # %%
 prediction = ""  # your words
@@ -29,10 +30,10 @@ prediction = ""  # your words
 # %% [markdown]
 # ## Facts
 #
-# There are `total` test images. The network gave the answer $k$ to `answered` of them, `belong`
-# show item $k$, and `hits` are both. If answers had nothing to do with images, hits $X$ would be
-# hypergeometric: draw `answered` of `total` images without putting back, and count those that
-# belong.
+# There are `total` test images. The network gave the answer $k$ to `answered` of them,
+# `belong` show item $k$, and `hits` are both. If answers had nothing to do with images,
+# hits $X$ would be hypergeometric: draw `answered` of `total` images without putting
+# back, and count those that belong.
 #
 # $$ P(X = h) = \binom{B}{h} \binom{T - B}{A - h} / \binom{T}{A} $$
 #
@@ -46,7 +47,8 @@ prediction = ""  # your words
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# An item that is never answered has 0 hits, and $P(X \ge 0) = 1$ whatever the numbers are.
+# An item that is never answered has 0 hits, and $P(X \ge 0) = 1$ whatever the numbers
+# are.
 #
 # </details>
 
@@ -69,8 +71,8 @@ print(check("ex10", p_value))
 # %% [markdown]
 # ## Use it
 #
-# A conventional network after a list of five items, taught without non-targets. Test A is "more
-# than", test B is yours.
+# A conventional network after a list of five items, taught without non-targets. Test A
+# is "more than", test B is yours.
 
 # %%
 settings = replace(SMALL, trials=3, networks=("conventional",), non_target="none")
@@ -83,26 +85,32 @@ for trial, counts in enumerate(confusion):
         strict = hypergeom.sf(hits, total, belong, answered)
         mine = p_value(hits, answered, belong, total)
         words = "  disagree" if (strict < 0.05) != (mine < 0.05) else ""
-        print(f"{trial:5d} {item:4d} {answered:8d} {hits:4d} {strict:9.2g} {mine:9.2g}{words}")
+        print(
+            f"{trial:5d} {item:4d} {answered:8d} {hits:4d} "
+            f"{strict:9.2g} {mine:9.2g}{words}"
+        )
 
 # %% [markdown]
-# SciPy calls the four numbers M, n and N, and everyone mixes up n and N. Does it matter?
+# SciPy calls the four numbers M, n and N, and everyone mixes up n and N. Does it
+# matter?
 
 # %%
 one, other = hypergeom.sf(4, 40, 10, 12), hypergeom.sf(4, 40, 12, 10)
-print(f"belong and answered swapped: {one:.12f} and {other:.12f}", np.isclose(one, other))
+print(
+    f"belong and answered swapped: {one:.12f} and {other:.12f}", np.isclose(one, other)
+)
 
 # %% [markdown]
 # ## Discuss
 #
-# * Test A calls an item memorized that the network has never named. Why does nobody notice in a
-#   summary such as "4 of 5 items memorized"?
-# * Why does swapping `belong` and `answered` change nothing? Find the symmetry in words: who draws
-#   from whom?
-# * With 10 times as many test images, an item with slightly more hits than chance becomes
-#   significant. What would you report beside the test?
+# * Test A calls an item memorized that the network has never named. Why does nobody
+#   notice in a summary such as "4 of 5 items memorized"?
+# * Why does swapping `belong` and `answered` change nothing? Find the symmetry in
+#   words: who draws from whom?
+# * With 10 times as many test images, an item with slightly more hits than chance
+#   becomes significant. What would you report beside the test?
 #
 # ## Reference
 #
-# Phipson, Smyth: Permutation p-values should never be zero, Statistical Applications in Genetics
-# and Molecular Biology 9 (2010). In this package: `measure_memorized`.
+# Phipson, Smyth: Permutation p-values should never be zero, Statistical Applications in
+# Genetics and Molecular Biology 9 (2010). In this package: `measure_memorized`.
