@@ -121,6 +121,16 @@ def resolve_public_name(app, env, node, contnode):
     return None
 
 
+def note_public_names(app, env):
+    """Where the code of a lesson says `mp.draw_items`, it links to the file that defines it."""
+    objects = env.get_domain("py").objects
+    for place in (metaplastic_np, *FOLDERS):
+        for name, thing in vars(place).items():
+            found = objects.get(f"{getattr(thing, '__module__', '')}.{name}")
+            if found is not None:
+                objects.setdefault(f"{place.__name__}.{name}", found._replace(aliased=True))
+
+
 def skip_fields(app, what, name, thing, skip, options):
     """A class's docstring says what its fields are; "alias for field number 0" does not."""
     is_default = isfunction(thing) and what == "class" and thing.__name__ != name
@@ -139,5 +149,6 @@ def setup(app):
     """Hook the above into Sphinx."""
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
     app.connect("builder-inited", write_generated, priority=1)
+    app.connect("env-updated", note_public_names)
     app.connect("missing-reference", resolve_public_name)
     app.connect("autodoc-skip-member", skip_fields)

@@ -391,8 +391,8 @@ with threadpool_limits(limits=1):
     medians = np.array([measure_seconds(size, repeats=9) for size in batch_sizes])
 for size, (plain, ours, package) in zip(batch_sizes, 1e6 * medians, strict=True):
     print(
-        f"batch of {size:>3}: NumPy {plain:6.0f} µs, this kernel {ours:6.0f} µs "
-        f"({plain / ours:#.2g} times as fast), learn_item {package:6.0f} µs"
+        f"batch of {size:>3}: NumPy {plain:4.0f} µs, kernel {ours:4.0f} µs "
+        f"({plain / ours:#.2g} times as fast), learn_item {package:4.0f} µs"
     )
 
 ratios = medians[:, 0] / medians[:, 1]

@@ -234,10 +234,12 @@
     for (const button of root.querySelectorAll("[data-set]"))
       button.addEventListener("click", () => change(readHash(button.dataset.set, state, map)));
     part("copy").addEventListener("click", () => copyText(part("python"), part("copied")));
-    addEventListener("hashchange", () => {
-      if (!location.hash.includes("=")) return;
+    // Not location.hash: a pending replaceState may have changed that since the link was followed.
+    addEventListener("hashchange", ({ newURL }) => {
+      const { hash } = new URL(newURL);
+      if (!hash.includes("=")) return;
       stop();
-      change(readHash(location.hash, state, map));
+      change(readHash(hash, state, map));
       root.scrollIntoView();
     });
     new ResizeObserver(() => show()).observe(root);
