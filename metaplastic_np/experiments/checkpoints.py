@@ -61,7 +61,7 @@ def write_progress(path: Path, progress: Progress, identity: Mapping[str, Any]) 
     for after, states in progress.kept.items():
         for index, state in enumerate(states):
             arrays |= {f"kept/{after}/{index}/{name}": array for name, array in state.items()}
-    facts = {"done": progress.done, "rms": progress.rms}
+    facts = {"done": progress.done, "rms": progress.rms, "arrays": sorted(arrays)}
     write_arrays(path, arrays, header={**identity, **facts}, compress=False)
 
 
@@ -74,11 +74,11 @@ def read_progress(path: Path, identity: Mapping[str, Any], names: Rows) -> Progr
         return None
     arrays, header = read_arrays(path)
     check_same_run(path, header, identity)
-    errors.check_names(path, header, ("done", "rms"))
+    errors.check_names(path, header, ("done", "rms", "arrays"))
     n_networks = len(identity["networks"])
     wanted = ["state/{}/parameters", *(f"rows/{{}}/{name}" for name in names)]
     every = [name.format(index) for index in range(n_networks) for name in wanted]
-    errors.check_names(path, arrays, every)
+    errors.check_names(path, arrays, [*every, *header["arrays"]])
     try:
         return _sort(arrays, header, n_networks)
     except (TypeError, ValueError, IndexError) as error:

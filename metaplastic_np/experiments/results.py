@@ -137,7 +137,7 @@ def load_results(path: Path | str) -> Results:
     Examples
     --------
     >>> import tempfile
-    >>> from metaplastic_np import load_digits
+    >>> from metaplastic_np import load_digits, run_experiment
     >>> settings = Settings(n_items=3, trials=1, n_train_images=50, n_features=16, hidden=(8,))
     >>> results = run_experiment(load_digits(), settings)
     >>> with tempfile.TemporaryDirectory() as folder:

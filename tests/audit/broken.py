@@ -519,7 +519,8 @@ def try_break(file, old, new, tests, law):
         if old not in text:
             return [f"nothing to break: {old!r} is not in {file}.py"]
         path.write_text(text.replace(old, new), encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", law]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "0"]
+        command += ["-p", "no:cacheprovider", "-k", law]
         command += [find(tree / "tests", f"test_{name}") for name in tests.split()]
         try:
             found = subprocess.run(

@@ -36,7 +36,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SAMPLE, LOWEST_SCORE, SEED = 100, 0.9, 0
-HOW = ["-q", "--hypothesis-profile", "laws", "-p", "no:cacheprovider", "-p", "mutants"]
+HOW = ["-q", "-n", "0", "--hypothesis-profile", "laws", "-p", "no:cacheprovider", "-p", "mutants"]
 OUTCOMES = ("killed", "crashed", "timeout", "survived")
 
 # Laws of others among those of learning, and long ones that say what others say.

@@ -551,7 +551,9 @@ def test_a_file_that_makes_no_metaplasticity_is_named(tmp_path):
 def test_a_file_that_holds_no_state_of_a_trial_is_named(name, tmp_path):
     identity = describe_run(mp.load_digits(), mp.Settings(networks=("hybrid",)))
     arrays = dict.fromkeys(("state/0/parameters", "rows/0/confusion", name), np.ones(3))
-    write_arrays(tmp_path / "t.npz", arrays, header={**identity, "done": 1, "rms": 1.0})
+    write_arrays(
+        tmp_path / "t.npz", arrays, header={**identity, "done": 1, "rms": 1.0, "arrays": []}
+    )
     with pytest.raises(mp.InputError, match=r"t\.npz: it holds no state of a trial \("):
         read_progress(tmp_path / "t.npz", identity, {"confusion": []})
 
