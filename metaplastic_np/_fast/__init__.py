@@ -27,7 +27,11 @@ loops are compiled         ``kernels.py``                            5 %     13 
 blocks of the gradient     ``_step``, ``_is_bounded``                0 %     0 %      0 %
 ========================== ========================================= ======= ======== =========
 
-Blocks buy memory: they save one float a synapse, a whole gradient.
+Blocks buy memory: they save one float per synapse, a whole gradient.
+
+Tried, and left out: multiplying only the inputs that are on, by lists of those that are rarely on.
+In two designs it bought 8 to 11 % of the job, for a hundred lines and 2.4 s more of compiling.
+Nine tenths of the job's time is NumPy's products at the rate of a large product.
 """
 
 from __future__ import annotations
