@@ -7,8 +7,8 @@ is put into a copy of the tree, where the laws of the module run with the JIT of
 * killed: an assertion failed;
 * crashed: no assertion failed, but a test, or Python, ended otherwise than well;
 * timeout: neither, within ten times the time that the laws take;
-* survived: all tests passed. tests/audit/survivors.md has a row for each, which says why: that nothing can
-  tell the two programs apart ("equivalent"), or what would have to be tested.
+* survived: all tests passed. survivors.md has a row for each, which says why: that nothing can tell
+  the two programs apart ("equivalent"), or what would have to be tested.
 
 Mutants that change annotations only are no mutants. Ends with 1 if a module's score is below 90 %:
 killed, of those that were killed or survived and are not equivalent.
