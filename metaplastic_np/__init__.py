@@ -13,7 +13,9 @@ Each folder answers one question. Reading order, an afternoon::
     nn.network             an ordinary network that has never heard of the paper
     scenarios.datasets     images
     scenarios.items        what is shown, when, and under which labels
+    rules.rule             the joint between a network and a rule
     rules.metaplasticity   what the paper adds to a network
+    rehearsal              what else is shown
     learning               the one place where weights move
     metrics.recall         what was remembered
     _fast                  the same update, compiled

@@ -35,6 +35,7 @@ __all__ = ["Learner", "LearningSettings", "learn_item"]
 REFRESHES = ("presentation", "update")
 Array = NDArray[Any]
 Batches = list[NDArray[np.intp]]
+_Outcome = tuple[int, Array | None]  # updates made, and a gradient that was refused
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,11 +107,11 @@ class _Session(NamedTuple):
     coefficients: Coefficients  # as the presentation began
 
 
-def _learn_batches(here: _Session, batches: Batches, losses: NDArray[np.float64]) -> int:
+def _learn_batches(here: _Session, batches: Batches, losses: NDArray[np.float64]) -> _Outcome:
     """THE loop: for each batch a gradient, and for each synapse a step of its own.
 
-    Returns how many updates were made: fewer than asked if a gradient was not finite. That update
-    moved nothing.
+    Returns how many updates were made, and a gradient that was refused since it is not finite; that
+    update moved nothing.
     """
     network, learner, images, labels, settings, (rate, hold, anchor) = here
     w, rehearsal = network.parameters, learner.rehearsal
@@ -120,7 +121,7 @@ def _learn_batches(here: _Session, batches: Batches, losses: NDArray[np.float64]
         if rehearsal is not None:
             _add_rehearsed(g, network, learner, rehearsal)
         if not np.isfinite(g).all():
-            return update
+            return update, g
         if settings.refresh == "update":
             rate, hold, anchor = _measure_coefficients(network, learner, settings)
         before = w if rule.track is None else w.copy()
@@ -134,7 +135,7 @@ def _learn_batches(here: _Session, batches: Batches, losses: NDArray[np.float64]
             rule.track(hidden, g, before, w)
         if rehearsal is not None:
             rehearsal.store(learner.memory, network, images[batch], labels[batch], learner.rng)
-    return len(batches)
+    return len(batches), None
 
 
 def _add_rehearsed(g: Array, network: Network, learner: Learner, rehearsal: Rehearsal) -> None:
@@ -224,16 +225,15 @@ def learn_item(
         batches = _cut(order, settings.batch_size)
         losses.append(np.empty(len(batches)))
         with np.errstate(over="ignore", invalid="ignore"):  # refused below, in words
-            made = learn(batches, losses[-1])
-            done += made
-            if made < len(batches):
-                layer = _first_bad_layer(network, _measure_gradient(here, batches[made]))
-                number = presentation.number
-                place = "" if number is None else f" of presentation {number + 1}"
-                raise errors.DivergenceError(
-                    f"the gradient of layer {layer + 1} is not finite at update {done + 1}{place}; "
-                    "that update moved no weight. Learning diverged: try a smaller learning rate"
-                )
+            made, refused = learn(batches, losses[-1])
+        done += made
+        if refused is not None and not checks.is_finite(refused):
+            layer, number = _first_bad_layer(network, refused), presentation.number
+            place = "" if number is None else f" of presentation {number + 1}"
+            raise errors.DivergenceError(
+                f"the gradient of layer {layer + 1} is not finite at update {done + 1}{place}; "
+                "that update moved no weight. Learning diverged: try a smaller learning rate"
+            )
         if not checks.is_finite(network.parameters):
             errors.raise_diverged("the weights", presentation.number)
         if not checks.is_finite(losses[-1]):
@@ -274,33 +274,33 @@ def _needs_only_a_rate(here: _Session) -> bool:
     return all(asked_for is None for asked_for in more)
 
 
-def _open_fast(here: _Session) -> Callable[[Batches, NDArray[np.float64]], int]:
+def _open_fast(here: _Session) -> Callable[[Batches, NDArray[np.float64]], _Outcome]:
     """The same as :func:`_learn_batches`, by the fast body."""
     from . import _fast  # Numba takes a second to import
 
-    batch_size = min(here.settings.batch_size, len(here.images))
-    fast = _fast.FastLearner(here.network, here.images, here.labels, batch_size=batch_size)
+    network, learner, images, labels, settings, coefficients = here
+    batch_size = min(settings.batch_size, len(images))
+    fast = _fast.FastLearner(network, images, labels, batch_size=batch_size)
 
-    def learn(batches: Batches, losses: NDArray[np.float64]) -> int:
-        if here.settings.refresh == "presentation":
-            return fast.learn(here.coefficients.rate, batches, losses)
+    def refuse(batch: NDArray[np.intp]) -> Array:  # its update moved nothing: the same gradient
+        return loss_and_gradient(network, images[batch], labels[batch])[1]
+
+    def learn(batches: Batches, losses: NDArray[np.float64]) -> _Outcome:
+        if settings.refresh == "presentation":
+            made = fast.learn(coefficients.rate, batches, losses)
+            return made, None if made == len(batches) else refuse(batches[made])
         for update, batch in enumerate(batches):
-            if not checks.is_finite(here.network.parameters):
-                return update  # whose gradient is not finite either
-            rate = _measure_coefficients(here.network, here.learner, here.settings).rate
+            if not checks.is_finite(network.parameters):
+                return update, refuse(batch)
+            rate, hold, _ = _measure_coefficients(network, learner, settings)
+            if hold is not None:  # a pull that was not there when the presentation began
+                made, refused = _learn_batches(here, batches[update:], losses[update:])
+                return update + made, refused
             if not fast.learn(rate, [batch], losses[update:]):
-                return update
-        return len(batches)
+                return update, refuse(batch)
+        return len(batches), None
 
     return learn
-
-
-def _measure_gradient(here: _Session, batch: NDArray[np.intp]) -> Array:
-    """The gradient that was refused, once more: no weight has moved since."""
-    _, g = loss_and_gradient(here.network, here.images[batch], here.labels[batch])
-    if here.learner.rehearsal is not None:
-        _add_rehearsed(g, here.network, here.learner, here.learner.rehearsal)
-    return g
 
 
 def _first_bad_layer(network: Network, gradient: Array) -> int:

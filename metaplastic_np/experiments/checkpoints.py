@@ -78,8 +78,9 @@ def read_progress(path: Path, identity: Mapping[str, Any], names: Rows) -> Progr
     n_networks = len(identity["networks"])
     wanted = ["state/{}/parameters", *(f"rows/{{}}/{name}" for name in names)]
     every = [name.format(index) for index in range(n_networks) for name in wanted]
-    errors.check_names(path, arrays, [*every, *header["arrays"]])
+    errors.check_names(path, arrays, every)
     try:
+        errors.check_names(path, arrays, header["arrays"])
         return _sort(arrays, header, n_networks)
     except (TypeError, ValueError, IndexError) as error:
         errors.raise_unreadable_file(path, f"it holds no state of a trial ({error})")
@@ -91,15 +92,15 @@ def _sort(arrays: Arrays, header: Mapping[str, Any], n_networks: int) -> Progres
     progress.states = [{} for _ in range(n_networks)]
     progress.rows = [{} for _ in range(n_networks)]
     for name, array in arrays.items():
-        kind, *places, part = name.split("/")
+        kind, place, part = name.split("/", 2)
         if kind == "state":
-            progress.states[int(places[0])][part] = array
+            progress.states[int(place)][part] = array
         elif kind == "rows":
-            progress.rows[int(places[0])][part] = list(array)
+            progress.rows[int(place)][part] = list(array)
         else:
-            after, index = map(int, places)
-            kept = progress.kept.setdefault(after, [{} for _ in range(n_networks)])
-            kept[index][part] = array
+            index, part = part.split("/", 1)
+            kept = progress.kept.setdefault(int(place), [{} for _ in range(n_networks)])
+            kept[int(index)][part] = array
     return progress
 
 

@@ -10,7 +10,7 @@ from .._util import checks
 from ..learning import Learner
 from ..nn import Network
 from ..rehearsal import REHEARSALS
-from ..rules import Birth, check_rule, init_synapses
+from ..rules import Birth, check_rule, descend, init_synapses
 
 State = dict[str, np.ndarray]
 
@@ -39,18 +39,21 @@ def init_learner(network: Network, name: str, birth: Birth) -> Learner:
     if not plus:
         return Learner(synapses=synapses)
     init = REHEARSALS[rehearsal.partition(":")[0]]
-    shown_again, memory = init(network, rehearsal, birth.rng)
+    # A child of the rule's generator: the same draws, whatever the rule has drawn.
+    shown_again, memory = init(network, rehearsal, birth.rng.spawn(1)[0])
     return Learner(synapses=synapses, rehearsal=shown_again, memory=memory)
 
 
-def is_plain_at_birth(network: Network, learner: Learner) -> bool:
+def is_plain_at_birth(network: Network, learner: Learner, learning_rate: float) -> bool:
     """Whether a newborn network first learns as by plain gradient descent, bit for bit."""
     rule, rehearsal = learner.synapses.rule, learner.rehearsal
     more = rule.step_inplace, rule.track, rule.consolidate, rehearsal
     if any(asked_for is not None for asked_for in more):
         return False
-    found = rule.coefficients(network.parameters, learner.synapses.hidden, learning_rate=1.0)
-    return found.hold is None and bool((found.rate == 1).all())
+    w, hidden = network.parameters, learner.synapses.hidden
+    found = rule.coefficients(w, hidden, learning_rate=learning_rate)
+    plain = descend(w, {}, learning_rate=learning_rate)
+    return found.hold is None and found.rate.tobytes() == plain.rate.tobytes()
 
 
 def copy_state(network: Network, learner: Learner) -> State:
@@ -58,18 +61,24 @@ def copy_state(network: Network, learner: Learner) -> State:
     hidden = learner.synapses.hidden.items()
     return {
         "parameters": network.parameters.copy(),
-        **{f"hidden.{name}": array.copy() for name, array in hidden if array.flags.writeable},
-        **{f"memory.{name}": array.copy() for name, array in learner.memory.items()},
+        **{f"hidden.{name}": np.array(held) for name, held in hidden if not _is_fixed(held)},
+        **{f"memory.{name}": np.array(held) for name, held in learner.memory.items()},
     }
 
 
 def restore_state(network: Network, learner: Learner, state: State) -> None:
-    """Go back to a state that :func:`copy_state` copied."""
+    """Go back to a copied state, also where names or shapes have changed since."""
     network.parameters[:] = state["parameters"]
-    learner.memory.clear()
+    hidden, memory = learner.synapses.hidden, learner.memory
+    for name in [name for name, held in hidden.items() if not _is_fixed(held)]:
+        del hidden[name]
+    memory.clear()
     for name, array in state.items():
         kind, _, part = name.partition(".")
-        if kind == "memory":
-            learner.memory[part] = array.copy()
-        elif kind == "hidden":
-            learner.synapses.hidden[part][...] = array
+        if kind != "parameters":
+            (hidden if kind == "hidden" else memory)[part] = array.copy()
+
+
+def _is_fixed(held: object) -> bool:
+    """Whether a rule drew an array at birth and can never write to it."""
+    return isinstance(held, np.ndarray) and not held.flags.writeable

@@ -151,9 +151,12 @@ def load_results(path: Path | str) -> Results:
     errors.check_file_kind(path, header, kind="experiment", schema=(1, SCHEMA))
     if header["schema"] == 1:
         errors.check_names(path, arrays, ("confusion", "new_confusion"))
-        arrays["confusion"] = np.concatenate(
-            [arrays["confusion"], arrays["new_confusion"]], axis=-2
-        )
+        header = {**header, "schema": SCHEMA}
+        try:
+            groups = arrays["confusion"], arrays["new_confusion"]
+            arrays["confusion"] = np.concatenate(groups, axis=-2)
+        except ValueError as error:
+            errors.raise_unreadable_file(path, f"its answers to new items do not fit ({error})")
     errors.check_names(path, arrays, ARRAYS)
     errors.check_names(path, header, FACTS)
     try:

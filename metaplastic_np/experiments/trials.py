@@ -45,7 +45,7 @@ class _Subject:
     network: Network
     learner: Learner
     rows: Rows
-    twin: _Subject | None = None  # has learned the first presentation for it
+    twin: _Subject | None = None  # learned the first presentation on its behalf
 
 
 def run_trial(
@@ -100,7 +100,7 @@ def _learn_schedule(
         twin = _Subject(copy_network(draws.newborn), Learner(), copy_rows(rows))
         present(twin, first, draws.schedule[0])
         progress = Progress(rms=_measure_rms(twin.network, draws.newborn))
-    # Exactly one of the two is set.
+    # Settings have either a kappa or a steepness.
     kappa = settings.kappa
     steepness = kappa / progress.rms if kappa else cast("float", settings.steepness)
     subjects = [
@@ -114,7 +114,9 @@ def _learn_schedule(
     elif twin is not None and settings.refresh == "presentation":
         # At birth every plasticity is 1: the first presentation changes all networks alike.
         for subject in subjects:
-            subject.twin = twin if is_plain_at_birth(subject.network, subject.learner) else None
+            if is_plain_at_birth(subject.network, subject.learner, settings.learning_rate):
+                subject.twin = twin
+    twin, progress.states = None, []  # large, and not needed any more
 
     starts = [cast("int", step.after) for step in draws.schedule]
     rewound_to = {after for number, after in enumerate(starts) if after != number}
@@ -135,6 +137,7 @@ def _learn_schedule(
             progress.states = [copy_state(s.network, s.learner) for s in subjects]
             progress.rows = [subject.rows for subject in subjects]
             write_progress(state, progress, identity)
+            progress.states = []
             written = time.perf_counter()
     return {
         **collect([s.rows for s in subjects], [s.learner for s in subjects], draws.newborn, starts),

@@ -26,7 +26,7 @@ class Term(NamedTuple):
     images : array (n, n_inputs)
     labels : int array (n,)
     weight : float
-        Of their mean loss, beside that of the batch, which weighs 1.
+        Weight of their mean loss; the batch's own loss has weight 1.
 
     Examples
     --------

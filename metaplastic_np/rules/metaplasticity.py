@@ -131,10 +131,12 @@ class Metaplasticity:
     @property
     def hidden(self) -> Hidden:
         """What the rule keeps: all of it is fixed at birth."""
+        steepness = np.array(self.steepness)
+        steepness.flags.writeable = False
         return {
             "initial_weights": self.initial_weights,
             "flexibility": self.flexibility,
-            "steepness": np.array(self.steepness),
+            "steepness": steepness,
         }
 
 

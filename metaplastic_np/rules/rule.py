@@ -84,8 +84,8 @@ class SynapticRule:
         ``(parameters, hidden, *, learning_rate) -> Coefficients``, called once per presentation,
         or before each update if the settings refresh at every update.
     step_inplace : callable, optional
-        ``(parameters, gradient, hidden, *, learning_rate, rng)`` moves the parameters in place of
-        the two lines, for rules to which they do not suffice.
+        ``(parameters, gradient, hidden, *, learning_rate, rng)`` moves the parameters, instead
+        of the two lines, for rules that need more than these.
     track : callable, optional
         ``(hidden, gradient, before, after)`` sees each update: the gradient, and the parameters
         before and after it.

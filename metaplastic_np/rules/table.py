@@ -36,7 +36,7 @@ RULES: dict[str, Callable[[Network, str, Birth], HasRule]] = {
 
 def check_rule(name: str) -> str:
     """A rule of the table, with a value where it needs one; returns the row's name."""
-    row = name.partition(":")[0] if isinstance(name, str) else name
+    row = name.partition(":")[0] if isinstance(name, str) else ""
     if row not in RULES:
         raise_unknown_network(name, (known for known in RULES if known != "homogeneous"))
     if RULES[row] is _init_paper:

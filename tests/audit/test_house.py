@@ -29,7 +29,10 @@ CORE = {
     "nn/network",
     "rules/flexibility",
     "rules/metaplasticity",
+    "rehearsal/rehearsal",
     "rules/plasticity",
+    "rules/rule",
+    "rules/table",
     "scenarios/datasets",
     "scenarios/items",
 }

@@ -477,6 +477,12 @@ def test_files_of_schema_1_have_new_items_apart_and_are_read(digits, tmp_path):
     assert again.settings == settings
     assert again.new_confusion.any()
     assert same_bits(again, results)
+    saved, _ = mp.save_results(again, tmp_path, name="again")
+    assert same_bits(mp.load_results(saved), results)
+    arrays["new_confusion"] = arrays["new_confusion"][:, :, 1:]
+    mp._util.storage.write_arrays(tmp_path / "old.npz", arrays, header=header)
+    with pytest.raises(mp.InputError, match=r"old\.npz: its answers to new items do not fit"):
+        mp.load_results(tmp_path / "old.npz")
 
 
 def test_results_without_their_facts_are_refused(results, tmp_path):

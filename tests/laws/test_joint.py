@@ -29,6 +29,9 @@ def pull(parameters, hidden, *, learning_rate):
 def remember(network, hidden, presentation, rng):
     hidden["anchor"][:] = network.parameters
     hidden["seen"] += 1
+    # What comes later than birth, and grows, is state, too.
+    hidden["path"] = np.append(hidden.get("path", []), network.parameters[0])
+    hidden["last"] = network.parameters.sum()
 
 
 PULLED = SynapticRule(name="pulled", coefficients=pull, consolidate=remember)
@@ -214,6 +217,42 @@ def test_a_rehearsals_gradient_that_is_not_finite_is_refused_with_its_layer():
     assert world.network.parameters.tobytes() == before
 
 
+def test_a_rehearsal_that_draws_is_refused_with_the_layer_that_was_bad_then():
+    world = make_world(0)
+    (shown,) = world.presentations
+    sizes = iter([1e308, 1.0])  # another draw would have been fine
+    huge = Rehearsal(
+        name="huge at first",
+        terms=lambda *_: [Term(shown.images * next(sizes), shown.labels)],
+        store=lambda *_: None,
+    )
+    learner = Learner(rehearsal=huge)
+    with pytest.raises(mp.DivergenceError, match="gradient of layer 1 is not finite at update 1 "):
+        mp.learn_item(world.network, learner, shown, settings=world.settings, backend="numpy")
+
+
+def test_a_pull_that_comes_later_pulls_in_both_bodies(backend):
+    """Refreshed at every update, a rule may begin to pull when a weight has moved."""
+
+    def late(parameters, hidden, *, learning_rate):
+        plain = descend(parameters, hidden, learning_rate=learning_rate)
+        if np.abs(parameters - hidden["anchor"]).max() < 0.01:
+            return plain
+        return plain._replace(hold=np.full_like(parameters, 0.5), anchor=hidden["anchor"])
+
+    def moved(body):
+        world = make_world(0, epochs=3, refresh="update")
+        rule = SynapticRule(name="late", coefficients=late)
+        world.metaplasticity = make_learner(world.network, rule=rule)
+        learn(world, body)
+        return world.network.parameters
+
+    np.testing.assert_allclose(moved(backend), moved("numpy"), rtol=1e-9, atol=1e-12)
+    world = make_world(0, epochs=3, refresh="update")
+    learn_plainly(world, "numpy")
+    assert np.abs(moved(backend) - world.network.parameters).max() > 1e-3
+
+
 # --- whole experiments ---------------------------------------------------------------
 
 SMALL = mp.Settings(
@@ -282,6 +321,7 @@ def test_a_step_that_rewinds_takes_hidden_state_and_memory_back(digits, monkeypa
         kept.append(
             (None if seen is None else int(seen[0]), None if labels is None else len(labels))
         )
+        assert len(learner.synapses.hidden.get("path", ())) == (kept[-1][0] or 0)
 
     monkeypatch.setattr(trials, "restore_state", note)
     run(digits, monkeypatch)
