@@ -46,9 +46,9 @@ def pytest_addoption(parser):
 
 
 def pytest_ignore_collect(collection_path, config):
-    if collection_path.name == "site" and not config.getoption("--site"):
-        return True
-    return None
+    is_site = collection_path.name == "site" and not config.getoption("--site")
+    needs_numba = collection_path.name == "benchmarks" and config.getoption("--without-numba")
+    return True if is_site or needs_numba else None
 
 
 def pytest_report_header(config):
