@@ -26,6 +26,9 @@ def write(folder: Path) -> None:
     tables["names"] = make_names()
     tables["supply"] = make_supply(found.pop("supply"))
     tables["fuzz"] = make_fuzz(found.pop("fuzz"))
+    tables["size"] = make_size(found.pop("size"))
+    for dataset in mp.paper.CALIBRATED:
+        tables[f"frontier-{dataset}"] = make_frontier(mp.paper.load_frontier(dataset))
     tables["verdicts"] = make_verdicts(found)
     tables["seconds"] = make_seconds(found)
     tables |= {name: make_table(run) for name, run in found.items()}
@@ -182,9 +185,42 @@ def make_table(run: dict[str, Any]) -> str:
             f"{claim['estimate']:+.3f}",
             f"{low:+.3f} to {high:+.3f}",
             str(claim["n"]),
-            f"{claim['controls']} of 20",
+            "too few trials" if claim["controls"] is None else f"{claim['controls']} of 20",
         ]
         lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def make_size(found: dict[str, Any]) -> str:
+    """How often a bound is above a true mean of 0, a row per margin."""
+    lines = [
+        f"`{found['command']}`",
+        "",
+        "| claim | margin | trials in a run | skewness | t bound | ours |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in found["rows"]:
+        shares = (f"{row[name]:.3f}" for name in ("t", "ours"))
+        cells = [row["claim"], row["margin"], str(row["n"]), f"{row['skewness']:+.1f}", *shares]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def make_frontier(found: dict[str, Any]) -> str:
+    """The hybrid's recall minus that of one flexibility: a row per question and time scale."""
+    judged, chosen = found["judged"], found["calibration"]["seed"]
+    seeds = f"seed {judged['seed']}; the pairs were chosen on seed {chosen}"
+    head = ["how both were chosen", "steepness of the hybrid, times", "one flexibility, f"]
+    head += ["after", "difference", "95 % bounds", "who recalls more"]
+    lines = [f"`{found['command']}`, {judged['trials']} trials, {seeds}", ""]
+    lines += ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for question, rows in found["comparisons"].items():
+        hybrid, other = (name.partition(":")[2] for name in found["pairs"][question])
+        for row in rows:
+            low, high = row["interval"]
+            cells = [question, hybrid, other, row["after"]]
+            cells += [f"{row['estimate']:+.3f}", f"{low:+.3f} to {high:+.3f}", row["more"]]
+            lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

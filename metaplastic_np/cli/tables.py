@@ -90,7 +90,7 @@ def format_claims(judged: Mapping[str, Any]) -> str:
     lines = [f"{'':<5}{'verdict':<11}{'weakest margin':<28}{'trials':<8}claim"]
     for claim in judged["claims"]:
         if not claim["n"]:
-            lines.append(f"{claim['id']:<5}{'not run':<47}{claim['statement']}")
+            lines.append(f"{claim['id']:<5}{'not run':<11}{claim['obstacle']}")
             continue
         low, high = ("?" if end is None else f"{end:+.3f}" for end in claim["interval"])
         margin = f"{claim['estimate']:+.3f} [{low}, {high}]"

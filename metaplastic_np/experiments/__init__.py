@@ -9,6 +9,7 @@ from .run import check_items, measure_work, run_experiment, run_experiments
 from .settings import (
     Settings,
     describe_run,
+    init_known_settings,
     init_settings,
     is_calibrated,
     measure_default_steepness,

@@ -223,9 +223,7 @@ def init_settings(dataset: Dataset, *, n_items: int = 10) -> Settings:
     True
     """
     if is_calibrated(dataset):
-        found = {**CALIBRATED[dataset.name]}
-        found["steepness"] = measure_default_steepness(n_items, dataset=dataset.name)
-        return Settings(n_items=n_items, **found)
+        return init_known_settings(dataset.name, n_items=n_items)
     images = dataset.train_images.reshape(len(dataset.train_images), -1)
     scale = 255 if images.dtype == np.uint8 else 1
     squares = np.einsum("ij,ij->i", images, images, dtype=np.float64) / scale**2
@@ -243,6 +241,13 @@ def init_settings(dataset: Dataset, *, n_items: int = 10) -> Settings:
         learning_rate=LEARNING_RATE,
         kappa=KAPPA,
     )
+
+
+def init_known_settings(dataset: str, *, n_items: int) -> Settings:
+    """Settings that were calibrated for images known by name, "digits" or "mnist"."""
+    found = {**CALIBRATED[dataset]}
+    found["steepness"] = measure_default_steepness(n_items, dataset=dataset)
+    return Settings(n_items=n_items, **found)
 
 
 def is_calibrated(dataset: Dataset) -> bool:

@@ -1,5 +1,6 @@
 """The experiments and claims of the paper, their verdicts, and the report."""
 
+from .calibrated import CALIBRATED, load_frontier
 from .claims import CLAIMS, Claim
 from .pictures import show_serial_position
 from .report import make_report

@@ -35,7 +35,7 @@ from ..plots import Picture, measure_table
 from ..scenarios import DATASETS
 from .claims import CLAIMS
 from .table import list_pictures
-from .verdicts import N_CONTROLS
+from .verdicts import FEWEST_TO_CONTROL, N_CONTROLS
 
 __all__ = ["make_report"]
 
@@ -242,6 +242,8 @@ def _show_claim(claim: Mapping[str, Any]) -> str:
         margin = f"{mean} [{', '.join(ends)}] {trials}<span>{escape(weakest['name'])}</span>"
     if verdict == "fails" and _read(claim):
         reading = f'<p class="reading">{_read(claim)}</p>'
+    if claim["obstacle"]:
+        reading = f'<p class="reading">Not run: {escape(claim["obstacle"])}.</p>'
     return (
         f'<li><span class="id">{escape(claim["id"])}</span>{_badge(verdict)}\n'
         f"<div><p>{escape(claim['statement'])}</p>{reading}</div>\n"
@@ -260,11 +262,16 @@ def _show_margins(judged: Judged) -> str:
             ]
             names = ["margin", "mean", "low", "high", "trials"]
             body = _table(f"{claim['id']}: margins, one-sided 95 % bounds", names, rows)
-            held = f"Held in {claim['controls']} of {N_CONTROLS} control runs, where it is false."
-            body += f"\n<p>{held}</p>"
+            body += f"\n<p>{_say_controls(claim['controls'])}</p>"
         summary = f"{escape(claim['id'])} {_badge(_verdict(claim))} {escape(claim['statement'])}"
         parts.append(f"<details>\n<summary>{summary}</summary>\n{body}\n</details>")
     return "\n".join(parts)
+
+
+def _say_controls(held: int | None) -> str:
+    if held is None:
+        return f"Fewer than {FEWEST_TO_CONTROL} trials: too few for controls to mean anything."
+    return f"Held in {held} of {N_CONTROLS} control runs, where it is false."
 
 
 def _show_figure(name: str, picture: Picture, svg: bytes, evidence: Evidence) -> str:

@@ -17,15 +17,13 @@ import numpy as np
 from .._util import checks
 from ..experiments import Results, Settings, init_settings, measure_work
 from ..scenarios import Dataset, count_new, draw_schedule
+from .calibrated import name_networks
 from .claims import CLAIMS
-from .table import BEST, EXPERIMENTS, PRESETS
+from .table import EXPERIMENTS, PRESETS
 from .verdicts import judge_claim, judge_controls
 
 __all__ = ["judge_run", "plan_runs"]
 
-# Chosen on calibration seeds: the flexibility that, everywhere, gives the best mean recall of ten
-# items. docs/settings.md tells how.
-BEST_HOMOGENEOUS = {"digits": "homogeneous:0.825", "mnist": "homogeneous:0.8"}
 PAPER: dict[str, Any] = {
     "hidden": (4096, 4096),
     "n_train_images": 2000,
@@ -61,12 +59,11 @@ def plan_runs(dataset: Dataset, preset: str, *, seed: int = 0) -> dict[str, Sett
     """
     which = PRESETS.index(checks.check_choice("preset", preset, PRESETS))
     available = len(dataset.item_classes)
-    best = BEST_HOMOGENEOUS.get(dataset.name, "homogeneous:0.8")
     runs = {}
     for name, row in EXPERIMENTS.items():
         changes = {"networks": row.networks, "schedule": row.schedule, **row.changes}
         changes |= row.quick if preset == "quick" else PAPER if preset == "paper" else {}
-        changes["networks"] = tuple(best if net == BEST else net for net in changes["networks"])
+        changes["networks"] = name_networks(changes["networks"], dataset.name)
         run = replace(
             init_settings(dataset, n_items=row.n_items),
             seed=seed,

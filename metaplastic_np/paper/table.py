@@ -18,6 +18,7 @@ from ..experiments import Results
 from ..plots import Picture
 from ..scenarios import PASSES
 from . import pictures
+from .calibrated import BEST, MATCHED
 
 __all__ = ["EXPERIMENTS", "PRESETS", "Experiment", "Shown", "list_pictures", "show_all"]
 
@@ -26,7 +27,6 @@ Evidence = Mapping[str, Results]
 PRESETS = ("quick", "standard", "paper")
 THREE = ("conventional", "stable", "hybrid")
 PAIR = ("conventional", "hybrid")
-BEST = "homogeneous:best"  # in a row's networks: the one that was calibrated for the dataset
 # The flexibilities of the sweep; 0.3 is the stable network's, 1 the conventional's.
 FLEXIBILITIES = (0.4, 0.5, 0.6, 0.65, 0.7, 0.725, 0.75, 0.775, 0.8, 0.825, 0.85, 0.9, 0.95)
 FEW_FLEXIBILITIES = (0.5, 0.75, 0.825, 0.9)
@@ -176,9 +176,9 @@ EXPERIMENTS = {
         Experiment(
             name="hebb-repetition",
             trials=(2, 10, 10),
-            networks=("stable", BEST),
+            networks=("stable", BEST, MATCHED),
             schedule="repetition",
-            quick={"networks": (BEST,)},
+            quick={"networks": (MATCHED,)},
             passes=PASSES,
             alone=THREE,
             show=pictures.show_repetition,
@@ -227,8 +227,8 @@ EXPERIMENTS = {
         Experiment(
             name="homogeneous-sweep",
             trials=(5, 10, 10),
-            networks=_homogeneous(FLEXIBILITIES),
-            quick={"networks": _homogeneous(FEW_FLEXIBILITIES)},
+            networks=(*_homogeneous(FLEXIBILITIES), BEST),
+            quick={"networks": (*_homogeneous(FEW_FLEXIBILITIES), BEST)},
             pictures=(
                 Shown(
                     name="homogeneous-sweep",

@@ -1,7 +1,8 @@
 """Verdicts on claims, and on controls where they are false.
 
-A claim *holds* if the one-sided 95 % lower t bound is above 0 for every one of its margins, *fails*
+A claim *holds* if the one-sided 95 % lower bound is above 0 for every one of its margins, *fails*
 if the upper bound is below 0 for some margin, and is *undecided* otherwise.
+:func:`~metaplastic_np.metrics.measure_bounds` tells how the bounds are made.
 
 Each claim's code is run on **controls**, too: the same trials with networks exchanged, positions
 permuted, or the hybrid replaced by the conventional network, where the claim is false. A claim that
@@ -11,15 +12,17 @@ held there would be a flaw of its code.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._util import checks, errors
-from ..experiments import Results
+from .._util import checks
+from ..experiments import Results, init_known_settings
 from ..metrics import measure_bounds
-from .claims import CLAIMS, Claim, find_homogeneous
+from .calibrated import BEST, CALIBRATED, MATCHED, name_networks
+from .claims import CLAIMS, Claim
 from .controls import left_out
 from .table import EXPERIMENTS
 
@@ -29,23 +32,70 @@ Float = NDArray[np.float64]
 Evidence = Mapping[str, Results]
 
 N_CONTROLS = 20
+FEWEST_TO_CONTROL = 4  # trials: one is left out, and bounds of two reach to nearly anything
+# What runs may differ in that a claim compares; all but the schedule and the networks only say how
+# much of a run there is.
+VARIED = ("networks", "schedule", "trials", "by_epoch", "by_flexibility")
 
 
-def is_measurable(claim: Claim, evidence: Evidence) -> bool:
-    """Whether every run that a claim needs is there, with its networks and presentations."""
+def find_obstacle(claim: Claim, evidence: Evidence) -> str:
+    """Why a claim cannot be judged on these runs, in a clause; "" if it can be."""
     for name, networks in claim.needs.items():
-        run, row = evidence.get(name), EXPERIMENTS[name]
-        if run is None or run.settings.n_items != row.n_items:
-            return False
-        there = run.settings.networks
-        if not all(any(found.startswith(network) for found in there) for network in networks):
-            return False
+        if name not in evidence:
+            return f"there is no run {name}"
+        run, row = evidence[name], EXPERIMENTS[name]
+        if run.settings.n_items != row.n_items:
+            return f"{name} has lists of {run.settings.n_items} items, not of {row.n_items}"
+        if run.settings.schedule not in (row.schedule, row.quick.get("schedule")):
+            return f"{name} has a schedule of its own"
         if run.recall.shape[2] <= row.n_items * row.passes:
-            return False
-    if "homogeneous-sweep" in claim.needs:
-        swept = evidence["homogeneous-sweep"].settings.networks
-        return find_homogeneous(evidence["hebb-repetition"]) in swept
-    return True
+            return f"{name} has too few presentations for {row.passes} passes over its list"
+        for setting, value in row.changes.items():
+            found = getattr(run.settings, setting)
+            if setting not in VARIED and found != value:
+                return f"{name} must have {setting} {value}; got {found}"
+        uncalibrated = _find_uncalibrated(name, networks, run)
+        if uncalibrated:
+            return uncalibrated
+        for network in name_networks(networks, run.header["dataset"]):
+            if network not in run.settings.networks:
+                return f"{name} has no network {network}"
+    return _find_difference({name: evidence[name] for name in claim.needs})
+
+
+def _find_uncalibrated(name: str, networks: Sequence[str], run: Results) -> str:
+    """What stands against comparing with a calibrated network: other images, or other settings."""
+    if not {BEST, MATCHED} & set(networks):
+        return ""
+    dataset = run.header["dataset"]
+    if dataset not in CALIBRATED:
+        return f"no homogeneous network was calibrated for {dataset}"
+    known = asdict(init_known_settings(dataset, n_items=run.settings.n_items))
+    for setting, value in _list_fixed(name, run).items():
+        if setting != "seed" and value != known[setting]:
+            chosen = known[setting]
+            return f"its homogeneous network was calibrated at {setting} {chosen}; got {value}"
+    return ""
+
+
+def _find_difference(runs: Evidence) -> str:
+    """The first setting in which runs differ, besides what their rows vary."""
+    first, *others = (
+        (name, {"dataset_sha256": run.header["dataset_sha256"], **_list_fixed(name, run)})
+        for name, run in runs.items()
+    )
+    for other, theirs in others:
+        for setting, value in first[1].items():
+            if theirs.get(setting, value) != value:
+                seen = f"got {value} and {theirs[setting]}"
+                return f"{first[0]} and {other} must share their {setting}; {seen}"
+    return ""
+
+
+def _list_fixed(name: str, run: Results) -> dict[str, Any]:
+    """The settings that a run must share with others if their trials are compared in pairs."""
+    varied = {*VARIED, *EXPERIMENTS[name].changes}
+    return {key: value for key, value in asdict(run.settings).items() if key not in varied}
 
 
 def judge_margins(margins: Mapping[str, Sequence[float] | Float]) -> dict[str, Any]:
@@ -88,13 +138,14 @@ def judge_claim(claim: str, evidence: Evidence) -> dict[str, Any]:
     -------
     dict, as JSON holds it
         id, statement, verdict ("holds", "fails" or "undecided"), estimate and interval of the
-        weakest margin, n trials, seconds of computing, and all margins under parts. Where a run is
-        missing the verdict is "undecided", n is 0 and parts is empty.
+        weakest margin, n trials, seconds of computing, all margins under parts, and the obstacle,
+        "" if there is none. If a run is missing, or runs differ in more than what the claim varies,
+        the obstacle says so, the verdict is "undecided", n is 0 and parts is empty.
 
     Raises
     ------
     InputError
-        If the claim is unknown or the runs do not share seed and dataset.
+        If the claim is unknown.
 
     Examples
     --------
@@ -106,26 +157,15 @@ def judge_claim(claim: str, evidence: Evidence) -> dict[str, Any]:
     """
     found = CLAIMS[checks.check_choice("claim", claim, CLAIMS)]
     described: dict[str, Any] = {"id": found.id, "statement": found.statement}
-    if not is_measurable(found, evidence):
+    obstacle = find_obstacle(found, evidence)
+    if obstacle:
         nothing = {"verdict": "undecided", "estimate": None, "interval": [None, None], "n": 0}
-        return {**described, **nothing, "seconds": 0.0, "parts": []}
+        return {**described, **nothing, "seconds": 0.0, "parts": [], "obstacle": obstacle}
     runs = [evidence[name] for name in found.needs]
-    _check_paired([run.header for run in runs])
     seconds = sum(sum(run.header["seconds_by_trial"]) for run in runs)
     judged = judge_margins(found.measure(evidence))
     parts = judged.pop("parts")
-    return {**described, **judged, "seconds": round(seconds, 1), "parts": parts}
-
-
-def _check_paired(headers: Sequence[Mapping[str, Any]]) -> None:
-    """Require one seed and one dataset: trials of several runs are compared in pairs."""
-    for header in headers:
-        for name in ("dataset_sha256", "seed"):
-            first, other = ({**run, **run["settings"]}.get(name) for run in (headers[0], header))
-            if first != other:
-                raise errors.InputError(
-                    f"runs that a claim compares must share their {name}; got {first} and {other}"
-                )
+    return {**described, **judged, "seconds": round(seconds, 1), "parts": parts, "obstacle": ""}
 
 
 def judge_claims(evidence: Evidence) -> list[dict[str, Any]]:
@@ -161,7 +201,8 @@ def judge_controls(claim: str, evidence: Evidence) -> int | None:
     Returns
     -------
     int or None
-        0 if the claim's code is sound; None where a run is missing.
+        0 if the claim's code is sound; None if the claim cannot be judged, or has fewer than four
+        trials, of which nothing could hold.
 
     Examples
     --------
@@ -169,9 +210,11 @@ def judge_controls(claim: str, evidence: Evidence) -> int | None:
     True
     """
     found = CLAIMS[checks.check_choice("claim", claim, CLAIMS)]
-    if not is_measurable(found, evidence):
+    if find_obstacle(found, evidence):
         return None
     needed = {name: evidence[name] for name in found.needs}
+    if min(run.recall.shape[1] for run in needed.values()) < FEWEST_TO_CONTROL:
+        return None
     held = 0
     for number in range(N_CONTROLS):
         rng = np.random.default_rng([number, *found.id.encode()])

@@ -1,7 +1,8 @@
 """Claims on planted effects: each holds where it is true, and each margin can make it fail."""
 
 import json
-from dataclasses import asdict, replace
+import re
+from dataclasses import asdict, fields, replace
 from functools import cache
 
 import numpy as np
@@ -12,10 +13,13 @@ from worlds import SEEDS
 import metaplastic_np as mp
 from metaplastic_np.experiments import ARRAYS
 from metaplastic_np.paper import controls, verdicts
+from metaplastic_np.paper.calibrated import BEST, MATCHED, name_networks
 from metaplastic_np.paper.claims import CLAIMS
 from metaplastic_np.paper.reproduce import judge_run
 
 TRIALS, N_TEST = 6, 100
+# The networks with one flexibility that the claims name.
+ONE = dict(zip((BEST, MATCHED), name_networks((BEST, MATCHED), "digits"), strict=True))
 FADED = np.array([0.02, 0.02, 0.02, 0.02, 0.02, 0.05, 0.1, 0.2, 0.4, 0.9])
 U_SHAPED = np.array([0.8, 0.6, 0.5, 0.4, 0.35, 0.35, 0.4, 0.5, 0.6, 0.8])
 TILTED = np.linspace(0.5, 0.8, 10)
@@ -35,7 +39,7 @@ def count_answers(recall):
     return confusion
 
 
-def make_run(rows, *, n_items=10, trials=TRIALS, schedule="single-pass", noise=0.01):
+def make_run(rows, *, n_items=10, trials=TRIALS, schedule="single-pass", noise=0.01, **changes):
     """Results with planted recall {network: {row: curve}}, scattered a little over trials."""
     networks = tuple(rows)
     rng = np.random.default_rng(0)
@@ -50,7 +54,7 @@ def make_run(rows, *, n_items=10, trials=TRIALS, schedule="single-pass", noise=0
             recall[network, :, row] = curve
     recall = np.clip(recall + rng.uniform(-noise, noise, recall.shape), 0, 1)
     of = {"n_items": n_items, "trials": trials, "networks": networks, "schedule": schedule}
-    settings = mp.Settings(n_test_images=N_TEST, **of)
+    settings = mp.Settings(n_test_images=N_TEST, **of, **changes)
     header = {
         "dataset": "digits",
         "dataset_sha256": "0" * 64,
@@ -95,6 +99,7 @@ OPTIONS = {
     "data-poisoning": {"schedule": "poisoning-once"},
     "hebb-repetition": {"schedule": "repetition"},
     "learning-frequency": {"schedule": "frequency"},
+    "non-target-true": {"non_target": "true"},
 }
 
 
@@ -114,8 +119,8 @@ def plant():
             "conventional": {10: FADED, 90: FADED, 100: 0.02 * EVEN},
             "hybrid": {10: U_SHAPED, 90: 0.7 * EVEN, 100: 0.6 * EVEN},
         },
-        "hebb-repetition": {"homogeneous:0.8": {90: 0.4 * EVEN}},
-        "homogeneous-sweep": {"homogeneous:0.5": {-1: EVEN}, "homogeneous:0.8": {-1: 0.4 * EVEN}},
+        "hebb-repetition": {ONE[MATCHED]: {90: 0.4 * EVEN}, "homogeneous:0.5": {90: EVEN}},
+        "homogeneous-sweep": {"homogeneous:0.5": {-1: EVEN}, ONE[BEST]: {-1: 0.4 * EVEN}},
         "learning-frequency": {
             "conventional": {-1: by_cause("last")},
             "hybrid": {-1: by_cause("frequency")},
@@ -187,8 +192,8 @@ OPPOSITES = {
         change("biased-flexibility", "biased-up", -1, TILTED[::-1]),
         change("biased-flexibility", "biased-down", -1, TILTED),
     ],
-    "C10": [change("homogeneous-sweep", "homogeneous:0.8", -1, 0.7 * EVEN)],
-    "C11": [change("hebb-repetition", "homogeneous:0.8", 90, 0.9 * EVEN)],
+    "C10": [change("homogeneous-sweep", ONE[BEST], -1, 0.7 * EVEN)],
+    "C11": [change("hebb-repetition", ONE[MATCHED], 90, 0.9 * EVEN)],
     "C12": [change("non-target-true", "conventional", -1, 0.3 * EVEN)],
 }
 # An end of the list below chance is below the middle, too, whose items are above chance.
@@ -282,8 +287,8 @@ def incomplete(evidence, claim):
         settings = evidence[name].settings
         changes = [{"n_items": 12, "schedule": "single-pass"}]
         for network in networks:
-            other = "stable" if network == "homogeneous:" else "homogeneous:0.1"
-            there = [other if each.startswith(network) else each for each in settings.networks]
+            needed = ONE.get(network, network)
+            there = ["homogeneous:0.1" if each == needed else each for each in settings.networks]
             changes.append({"networks": there})
         for change in changes:
             changed = replace(evidence[name], settings=replace(settings, **change))
@@ -296,22 +301,95 @@ def test_a_claim_that_cannot_be_measured_is_undecided(evidence, claim):
         judged = mp.paper.judge_claim(claim, some)
         assert (judged["verdict"], judged["n"], judged["parts"]) == ("undecided", 0, [])
         assert (judged["estimate"], judged["interval"]) == (None, [None, None])
+        assert judged["obstacle"]
         assert mp.paper.judge_controls(claim, some) is None
         json.dumps(judged, allow_nan=False)
 
 
+# Another value for every setting that a claim must not vary.
+OTHERS = {
+    "seed": 1,
+    "n_train_images": 400,
+    "n_test_images": 50,
+    "n_features": 512,
+    "input_scale": 4.0,
+    "hidden": (16,),
+    "learning_rate": 1e-6,
+    "batch_size": 64,
+    "epochs": 4,
+    "steepness": 1.0,
+    "refresh": "update",
+    "modulate_biases": True,
+    "dtype": "float64",
+}
+COMPARING = [claim for claim in CLAIMS if len(CLAIMS[claim].needs) > 1]
+
+
+@pytest.mark.parametrize("claim", COMPARING)
+@pytest.mark.parametrize("setting", OTHERS)
+def test_runs_that_differ_in_what_a_claim_does_not_vary_are_not_compared(evidence, claim, setting):
+    name = list(CLAIMS[claim].needs)[-1]
+    run = evidence[name]
+    run = replace(run, settings=replace(run.settings, **{setting: OTHERS[setting]}))
+    judged = mp.paper.judge_claim(claim, {**evidence, name: run})
+    assert (judged["verdict"], judged["n"]) == ("undecided", 0)
+    assert setting in judged["obstacle"]
+    assert mp.paper.judge_controls(claim, {**evidence, name: run}) is None
+
+
+def test_every_setting_is_varied_by_a_claim_or_must_agree():
+    of_the_list = {"n_items", "kappa", "non_target"}  # tested as obstacles of their own
+    settings = {field.name for field in fields(mp.Settings)}
+    assert settings - of_the_list - set(verdicts.VARIED) == set(OTHERS)
+
+
+@pytest.mark.parametrize("setting", [name for name in OTHERS if name != "seed"])
+@pytest.mark.parametrize("claim", ["C10", "C11"])
+def test_one_flexibility_is_compared_only_at_settings_that_it_was_calibrated_for(
+    evidence, claim, setting
+):
+    changed = {
+        name: replace(run, settings=replace(run.settings, **{setting: OTHERS[setting]}))
+        for name, run in evidence.items()
+    }
+    assert f"calibrated at {setting}" in mp.paper.judge_claim(claim, changed)["obstacle"]
+
+
+def with_header(run, **changes):
+    return replace(run, header={**run.header, **changes})
+
+
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("claim", "name", "change", "message"),
     [
-        ({"seed": 1}, "runs that a claim compares must share their seed; got 0 and 1"),
-        ({"dataset_sha256": "1"}, "must share their dataset_sha256; got 0+ and 1"),
+        ("C12", "non-target-true", {"dataset_sha256": "1"}, "must share their dataset_sha256"),
+        ("C10", "homogeneous-sweep", {"dataset": "mine"}, "no homogeneous .* calibrated for mine"),
     ],
 )
-def test_runs_of_another_seed_or_dataset_are_not_compared(evidence, change, message):
-    run = evidence["non-target-true"]
-    header = {**run.header, **change, "settings": {**run.header["settings"], **change}}
-    with pytest.raises(mp.InputError, match=message):
-        mp.paper.judge_claim("C12", {**evidence, "non-target-true": replace(run, header=header)})
+def test_runs_of_other_images_are_not_compared(evidence, claim, name, change, message):
+    changed = {**evidence, name: with_header(evidence[name], **change)}
+    assert re.search(message, mp.paper.judge_claim(claim, changed)["obstacle"])
+
+
+@pytest.mark.parametrize(
+    ("claim", "name", "change", "message"),
+    [
+        ("C12", "non-target-true", {"non_target": "none"}, "must have non_target true; got none"),
+        ("C8", "learning-frequency", {"schedule": "repetition"}, "has a schedule of its own"),
+        ("C9", "biased-flexibility", {"kappa": 2.0, "steepness": None}, "must share their steep"),
+    ],
+)
+def test_a_run_that_is_not_its_rows_is_not_judged(evidence, claim, name, change, message):
+    run = evidence[name]
+    changed = replace(run, settings=replace(run.settings, **change))
+    judged = mp.paper.judge_claim(claim, {**evidence, name: changed})
+    assert message in judged["obstacle"]
+
+
+def test_too_few_trials_have_no_controls(evidence):
+    for trials, found in ((3, None), (4, 0)):
+        run = make_run(plant()["serial-position"], trials=trials)
+        assert mp.paper.judge_controls("C1", {"serial-position": run}) == found
 
 
 def test_unknown_claims_are_refused(evidence):
@@ -392,9 +470,11 @@ def test_claims_json_has_the_documented_form(evidence):
     claims = judged.pop("claims")
     assert judged == {"schema": 1, "seed": 0, "preset": "quick", "dataset": "digits"}
     assert [claim["id"] for claim in claims] == [f"C{number}" for number in range(1, 13)]
-    judged_by = ["verdict", "estimate", "interval", "n", "seconds", "parts", "controls"]
+    judged_by = ["verdict", "estimate", "interval", "n", "seconds", "parts"]
+    judged_by += ["obstacle", "controls"]
     for claim in claims:
         assert list(claim) == ["id", "statement", *judged_by]
         assert claim["statement"] == CLAIMS[claim["id"]].statement
+        assert claim["obstacle"] == ""
         assert claim["seconds"] == 0.5 * TRIALS * len(CLAIMS[claim["id"]].needs)
         assert all(list(part) == ["name", "estimate", "interval", "n"] for part in claim["parts"])

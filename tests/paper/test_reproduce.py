@@ -39,10 +39,13 @@ def test_claims_json_is_strict_and_complete(made):
     }
     assert [claim["id"] for claim in judged["claims"]] == list(mp.paper.CLAIMS)
     for claim in judged["claims"]:
-        assert claim["verdict"] in {"holds", "fails", "undecided"}
-        assert claim["n"] == 2
-        assert claim["parts"]
-        assert claim["controls"] in range(21)
+        assert claim["verdict"] == "undecided"  # two trials prove nothing
+        assert claim["controls"] is None
+        if claim["id"] in ("C10", "C11"):  # six hidden units: nothing was calibrated for them
+            assert "calibrated at hidden" in claim["obstacle"]
+        else:
+            assert (claim["n"], claim["obstacle"]) == (2, "")
+            assert claim["parts"]
 
 
 def test_report_draws_again_without_learning(made, capsys, monkeypatch):
