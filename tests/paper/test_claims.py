@@ -19,7 +19,7 @@ from metaplastic_np.paper.reproduce import judge_run
 
 TRIALS, N_TEST = 6, 100
 # The networks with one flexibility that the claims name.
-ONE = dict(zip((BEST, MATCHED), name_networks((BEST, MATCHED), "digits"), strict=True))
+ONE = {name: name_networks([name], "digits")[0] for name in (BEST, MATCHED)}
 FADED = np.array([0.02, 0.02, 0.02, 0.02, 0.02, 0.05, 0.1, 0.2, 0.4, 0.9])
 U_SHAPED = np.array([0.8, 0.6, 0.5, 0.4, 0.35, 0.35, 0.4, 0.5, 0.6, 0.8])
 TILTED = np.linspace(0.5, 0.8, 10)
@@ -273,7 +273,7 @@ def test_networks_are_compared_trial_by_trial(evidence):
 
 
 def test_runs_of_different_length_are_compared_in_the_trials_that_both_have(evidence):
-    few = make_run({"conventional": {-1: 0.8 * EVEN}}, trials=3)
+    few = make_run({"conventional": {-1: 0.8 * EVEN}}, trials=3, non_target="true")
     judged = mp.paper.judge_claim("C12", {**evidence, "non-target-true": few})
     hybrid = evidence["serial-position"].recall[2, :3, -1].mean(axis=1)
     assert judged["n"] == 3
