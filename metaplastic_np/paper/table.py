@@ -161,7 +161,7 @@ EXPERIMENTS = {
         ),
         Experiment(
             name="serial-position-30",
-            trials=(3, 20, 10),
+            trials=(6, 20, 10),
             networks=THREE,
             n_items=30,
             quick={"networks": PAIR},
@@ -175,7 +175,7 @@ EXPERIMENTS = {
         ),
         Experiment(
             name="hebb-repetition",
-            trials=(2, 10, 10),
+            trials=(4, 10, 10),
             networks=("stable", BEST, MATCHED),
             schedule="repetition",
             quick={"networks": (MATCHED,)},
