@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import platform
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -19,13 +21,14 @@ from numpy.typing import NDArray
 
 from . import errors
 
-__all__ = ["read_arrays", "write_arrays", "write_atomic"]
+__all__ = ["claim", "read_arrays", "write_arrays", "write_atomic"]
 
 HEADER = "header"
 DAMAGED = "it is damaged or not an npz file"
 MOST_BYTES = 8 * 2**30  # a file that promises more is refused before it is unpacked
 MOST_GROWTH = 1032  # of a byte that deflate unpacks
 BOMB_BYTES, BOMB_GROWTH = 2**30, 200  # no images promise more of both; dSprites' growth is 115
+HOLDER = re.compile(r"process ([1-9]\d*) on (.*)")
 MOST_HEADER = 2**14  # bytes; NumPy reads headers of 10,000 letters
 
 
@@ -159,6 +162,60 @@ def read_arrays(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, An
     if not isinstance(header, dict):
         errors.raise_unreadable_file(path, "its header is not a JSON object")
     return arrays, header
+
+
+@contextmanager
+def claim(path: Path) -> Iterator[None]:
+    """Be the only process that writes what a file stands for; the file says which process that is.
+
+    A process that was killed leaves its file. On the same machine that is noticed, where the system
+    can be asked; else the refusal says what to delete.
+    """
+    ours = f"process {os.getpid()} on {platform.node()}"
+    while True:
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(ours)
+            break
+        except FileExistsError:
+            holder = _read_holder(path)
+            if not _is_gone(holder, ours):
+                raise errors.OutputError(
+                    f"{holder or 'another process'} is writing there: wait for it, or choose "
+                    f"another folder (if it does not run any more, delete {path})"
+                ) from None
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            errors.raise_unwritable(path, error)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _read_holder(path: Path) -> str:
+    """Who has claimed a file, in the words of :func:`claim`; nothing if it says something else."""
+    with suppress(OSError, ValueError):
+        text = path.read_text("utf-8")
+        return text if HOLDER.fullmatch(text) else ""
+    return ""
+
+
+def _is_gone(holder: str, ours: str) -> bool:
+    """Whether a process of this machine has ended, as far as can be known."""
+    found = HOLDER.fullmatch(holder)
+    if found is None or found[2] != platform.node() or os.name == "nt":
+        return False  # where asking for a process by a signal would end it
+    if holder == ours:  # of an earlier process of our number: in a container, that is often 1
+        return True
+    try:
+        os.kill(int(found[1]), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:  # it is another user's
+        return False
+    return False
 
 
 def _check_promises(path: Path, members: list[ZipInfo], length: int) -> None:
