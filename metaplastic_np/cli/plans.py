@@ -157,10 +157,10 @@ def _refuse_kept(folder: Path, shorter: Mapping[str, Results], kept: Mapping[str
             "--resume to learn only the others, or choose another folder"
         )
     if kept:
-        names = ", ".join(f"{name}.trials" for name in kept)
+        paths = ", ".join(str(_checkpoint(folder, name)) for name in kept)
         raise errors.OutputError(
-            f"{sum(kept.values())} finished trials of this run are kept in {folder} ({names}): add "
-            "--resume to go on, or delete what is in the brackets to start again"
+            f"{sum(kept.values())} finished trials of this run are kept: add --resume to go on, or "
+            f"delete {paths} to start again"
         )
 
 
