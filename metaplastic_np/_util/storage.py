@@ -28,7 +28,6 @@ DAMAGED = "it is damaged or not an npz file"
 MOST_BYTES = 8 * 2**30  # a file that promises more is refused before it is unpacked
 MOST_GROWTH = 1032  # of a byte that deflate unpacks
 BOMB_BYTES, BOMB_GROWTH = 2**30, 200  # no images promise more of both; dSprites' growth is 115
-HOLDER = re.compile(r"process ([1-9]\d*) on (.*)")
 MOST_HEADER = 2**14  # bytes; NumPy reads headers of 10,000 letters
 
 
@@ -171,22 +170,18 @@ def claim(path: Path) -> Iterator[None]:
     A process that was killed leaves its file. On the same machine that is noticed, where the system
     can be asked; else the refusal says what to delete.
     """
-    ours = f"process {os.getpid()} on {platform.node()}"
-    while True:
-        try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(ours)
-            break
-        except FileExistsError:
-            holder = _read_holder(path)
-            if not _is_gone(holder, ours):
-                raise errors.OutputError(
-                    f"{holder or 'another process'} is writing there: wait for it, or choose "
-                    f"another folder (if it does not run any more, delete {path})"
-                ) from None
+    try:
+        if _is_left(path):
             path.unlink(missing_ok=True)
-        except OSError as error:
-            errors.raise_unwritable(path, error)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(f"process {os.getpid()} on {platform.node()}")
+    except FileExistsError:
+        raise errors.OutputError(
+            f"another run is writing there, says {path}: wait for it, or choose another folder; if "
+            "it does not run any more, delete that file"
+        ) from None
+    except OSError as error:
+        errors.raise_unwritable(path, error)
     try:
         yield
     finally:
@@ -194,27 +189,22 @@ def claim(path: Path) -> Iterator[None]:
             path.unlink()
 
 
-def _read_holder(path: Path) -> str:
-    """Who has claimed a file, in the words of :func:`claim`; nothing if it says something else."""
-    with suppress(OSError, ValueError):
-        text = path.read_text("utf-8")
-        return text if HOLDER.fullmatch(text) else ""
-    return ""
-
-
-def _is_gone(holder: str, ours: str) -> bool:
-    """Whether a process of this machine has ended, as far as can be known."""
-    found = HOLDER.fullmatch(holder)
-    if found is None or found[2] != platform.node() or os.name == "nt":
-        return False  # where asking for a process by a signal would end it
-    if holder == ours:  # of an earlier process of our number: in a container, that is often 1
+def _is_left(path: Path) -> bool:
+    """Whether the process that claimed a file is known to have ended."""
+    try:
+        holder = re.fullmatch(r"process ([1-9]\d*) on (.*)", path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    if holder is None or holder[2] != platform.node() or os.name == "nt":
+        return False  # Windows would end a process that is asked by a signal
+    if int(holder[1]) == os.getpid():  # in a container, every program may have number 1
         return True
     try:
-        os.kill(int(found[1]), 0)
+        os.kill(int(holder[1]), 0)
     except (ProcessLookupError, OverflowError):
         return True
     except OSError:  # it is another user's
-        return False
+        pass
     return False
 
 

@@ -21,7 +21,6 @@ from ..experiments import (
     check_items,
     check_version,
     clear_trials,
-    count_kept,
     describe_run,
     load_results,
     measure_work,
@@ -83,9 +82,13 @@ def learn_plan(
                     on_trial=on_trial,
                 )
         except BaseException as error:
-            # What diverged will diverge again.
+            kept = [path.name for c in checkpoints.values() for path in c.glob("trial-*.npz")]
+            n_kept = sum(".state." not in name for name in kept)
+            trials = sum(settings.trials for settings in missing.values())
+            # What diverged would diverge again.
             advice = "" if isinstance(error, errors.DivergenceError) else "; add --resume to go on"
-            _say_kept(checkpoints, missing, folder, advice)
+            if kept:
+                complain(f"{n_kept} of {trials} trials are kept in {folder}{advice}")
             raise
         finally:
             for checkpoint in checkpoints.values():
@@ -120,24 +123,29 @@ def _settle(
 ) -> dict[str, Results]:
     """The runs of a plan that are finished; trials of the others are where they are looked for.
 
-    Everything is looked at before anything is written. Without `resume`, what is kept is refused.
+    Everything is looked at before anything is written. Without `resume`, kept trials are refused.
     """
-    finished, shorter, kept = {}, {}, {}
+    finished, shorter, kept = {}, {}, []
     for name, identity in identities.items():
-        path, trials = folder / f"{name}.npz", identity["settings"]["trials"]
+        path = folder / f"{name}.npz"
         check_free(path, identity)
         found, begun = recover_trials(_checkpoint(folder, name), identity)
-        if found or begun:
-            kept[name] = len(found)
+        kept += [len(found)] * bool(found or begun)
         if path.exists():
             results = load_results(path)
-            if results.settings.trials == trials:
+            n_trials = results.settings.trials
+            if n_trials == identity["settings"]["trials"]:
                 finished[name] = results
             else:
                 check_version(path, results.header["machine"].get("metaplastic_np"))
                 shorter[name] = results
+                kept.append(n_trials)
+    if kept and not resume:
+        raise errors.OutputError(
+            f"{sum(kept)} finished trials of this run are kept in {folder}: add --resume to go on, "
+            "or choose another folder to start again"
+        )
     if not resume:
-        _refuse_kept(folder, shorter, kept)
         return {}
     for name, results in shorter.items():
         for trial, (arrays, header) in enumerate(split_results(results)):
@@ -147,32 +155,6 @@ def _settle(
     elif finished:
         complain(f"{len(finished)} of {len(identities)} runs are finished, and not learned again")
     return finished
-
-
-def _refuse_kept(folder: Path, shorter: Mapping[str, Results], kept: Mapping[str, int]) -> None:
-    """Refuse to learn again what is there."""
-    for name, results in shorter.items():
-        raise errors.OutputError(
-            f"{folder / name}.npz has the first {results.settings.trials} trials of this run: add "
-            "--resume to learn only the others, or choose another folder"
-        )
-    if kept:
-        paths = ", ".join(str(_checkpoint(folder, name)) for name in kept)
-        raise errors.OutputError(
-            f"{sum(kept.values())} finished trials of this run are kept: add --resume to go on, or "
-            f"delete {paths} to start again"
-        )
-
-
-def _say_kept(
-    checkpoints: Mapping[str, Path], plan: Mapping[str, Settings], folder: Path, advice: str
-) -> None:
-    """How much of a run that ends early is kept, if anything is."""
-    counts = [count_kept(checkpoint) for checkpoint in checkpoints.values()]
-    finished = sum(whole for whole, _ in counts)
-    trials = sum(settings.trials for settings in plan.values())
-    if any(sum(count) for count in counts):
-        complain(f"{finished} of {trials} trials are kept in {folder}{advice}")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Many trials, anywhere, resumable: settings, trials, runs and their results, workers."""
 
 from .balance import CALIBRATION_SEED, balance_steepness, plan_balance
-from .checkpoints import check_version, clear_trials, count_kept, recover_trials, write_trial
+from .checkpoints import check_version, clear_trials, recover_trials, write_trial
 from .draws import draw_presentations, draw_trial, init_learners
 from .machine import describe_machine, find_version, measure_bandwidth, measure_speed
 from .results import (

@@ -148,19 +148,14 @@ def check_version(path: Path, version: object) -> None:
         )
 
 
-def count_kept(folder: Path) -> tuple[int, int]:
-    """How many finished trials a run's folder has, and how many that have only begun."""
-    ends = [named[2] for path in folder.glob("trial-*") if (named := FILE.fullmatch(path.name))]
-    return ends.count(None), len(ends) - ends.count(None)
-
-
 def clear_trials(folder: Path, trials: int) -> None:
     """Remove the files of so many trials, whose results are saved; and the folder, once empty."""
-    paths = [trial_path(folder, trial) for trial in range(trials)]
-    paths += [state_path(folder, trial) for trial in range(trials)]
     with suppress(OSError):
-        for path in (*paths, *folder.glob(".trial-*.partial")):  # a kill leaves the latter
-            path.unlink(missing_ok=True)
+        for path in folder.glob(".trial-*.partial"):  # a kill leaves these
+            path.unlink()
+        for trial in range(trials):
+            trial_path(folder, trial).unlink(missing_ok=True)
+            state_path(folder, trial).unlink(missing_ok=True)
         folder.rmdir()
 
 
@@ -212,7 +207,7 @@ def recover_trials(
 def set_aside(path: Path, error: errors.InputError) -> None:
     """Give a file that cannot be used another name, and say so."""
     names = (path.with_name(f"{path.name}.aside-{number}") for number in count(1))
-    aside = next(name for name in names if not name.exists())
+    aside = next(other for other in names if not other.exists())
     try:
         path.replace(aside)
     except OSError as refused:
@@ -252,21 +247,18 @@ def check_measured(
     """Refuse arrays of a trial, or of many, that cannot be what a run of the settings measured."""
     errors.check_shapes(path, arrays, shapes)
     n_items, n_tested = settings.n_items, settings.n_test_images
-    confusion, by_epoch, kappa = (
-        arrays[name] for name in ("confusion", "recall_by_epoch", "kappa")
-    )
-    schedule, classes = arrays["schedule"], arrays["item_classes"]
-    asked = confusion.sum(axis=-1)
-    most = [n_items - 1, n_items - 1, confusion.shape[-2] - 1]
+    counts, by_epoch, kappa = arrays["confusion"], arrays["recall_by_epoch"], arrays["kappa"]
+    schedule, n_steps = arrays["schedule"], arrays["schedule"].shape[-2]
+    asked, most = counts.sum(axis=-1), [n_items - 1, n_items - 1, counts.shape[-2] - 1]
     is_right = {
-        "confusion": _is_whole(confusion)
+        "confusion": _is_whole(counts)
         and (asked[..., :n_items] == n_tested).all()
         and np.isin(asked[..., n_items:], (0, n_tested)).all(),
         "recall_by_epoch": ((by_epoch >= 0) & (by_epoch <= 1)).all(),
-        "item_classes": _is_whole(classes),
+        "item_classes": _is_whole(arrays["item_classes"]),
         "schedule": _is_whole(schedule)
         and (schedule[..., :3] <= most).all()
-        and (schedule[..., 3] <= np.arange(schedule.shape[-2])).all(),
+        and (schedule[..., 3] <= np.arange(n_steps)).all(),
         "kappa": (np.isfinite(kappa) & (kappa > 0)).all(),
     }
     _refuse_first(path, is_right)
@@ -275,13 +267,13 @@ def check_measured(
 def check_facts(path: Path, header: Mapping[str, Any], seconds: Iterable[Any]) -> None:
     """Refuse a header that does not say in words where, on what and for how long a run ran."""
     machine = header["machine"]
-    is_right = {name: isinstance(header[name], str) for name in ("dataset", "dataset_sha256")}
-    is_right |= {
+    blas = machine.get("blas", []) if isinstance(machine, dict) else None
+    is_right = {
+        "dataset": isinstance(header["dataset"], str),
+        "dataset_sha256": isinstance(header["dataset_sha256"], str),
         "backend": header["backend"] in checks.BACKENDS,
-        "machine": isinstance(machine, dict) and _is_words(machine.get("blas", [])),
-        "seconds": all(
-            type(each) in (int, float) and 0 <= each <= MOST_SECONDS for each in seconds
-        ),
+        "machine": isinstance(blas, list) and all(isinstance(w, str) and w.strip() for w in blas),
+        "seconds": all(type(s) in (int, float) and 0 <= s <= MOST_SECONDS for s in seconds),
     }
     _refuse_first(path, is_right)
 
@@ -295,7 +287,3 @@ def _refuse_first(path: Path, is_right: Mapping[str, Any]) -> None:
 
 def _is_whole(array: NDArray[Any]) -> bool:
     return array.dtype.kind in "iu" and bool((array >= 0).all())
-
-
-def _is_words(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(word, str) and word for word in value)

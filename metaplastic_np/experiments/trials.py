@@ -10,7 +10,7 @@ number of workers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ from ..nn import Network, copy_network, split_parameters
 from ..rules import Metaplasticity, measure_displacement, measure_kappa
 from ..scenarios import Dataset, Presentation, Step
 from .checkpoints import Progress, describe_trial, read_progress, set_aside, write_progress
-from .draws import Draws, draw_presentations, draw_trial, init_learners, spawn_rng
+from .draws import draw_presentations, draw_trial, init_learners, spawn_rng
 from .learners import State, copy_state, is_plain_at_birth, restore_state
 from .machine import describe_machine
 from .settings import Settings, describe_run
@@ -103,14 +103,17 @@ def _learn_schedule(
     rows = {watcher.name: [watcher.watch(draws.newborn, False)] for watcher in watchers}
     shown = draw_presentations(draws, settings)
     first, twin = next(shown), None
+    starts = [cast("int", step.after) for step in draws.schedule]
+    rewound_to = {after for number, after in enumerate(starts) if after != number}
     progress = None
     if state is not None and state.exists():
         try:
-            progress = read_progress(state, identity, rows)
-            _check_fits(state, progress, draws, watchers, rows, settings)
+            found = read_progress(state, identity, rows)
+            rows_by_step = {w.name: settings.epochs if w.by_epoch else 1 for w in watchers}
+            _check_fits(state, found, draws.newborn, rows, rows_by_step, starts)
+            progress = found
         except errors.InputError as error:
             set_aside(state, error)
-            progress = None
     if progress is None:
         twin = _Subject(
             "plain gradient descent", copy_network(draws.newborn), Learner(), copy_rows(rows)
@@ -137,7 +140,6 @@ def _learn_schedule(
                 subject.twin = twin
     twin, progress.states = None, []  # large, and not needed any more
 
-    starts, rewound_to = [cast("int", step.after) for step in draws.schedule], _list_rewound(draws)
     written = time.perf_counter()
     for number, presentation in enumerate(chain([first], shown)):
         if number < progress.done:
@@ -212,37 +214,24 @@ def _present(
 def _check_fits(
     path: Path,
     progress: Progress,
-    draws: Draws,
-    watchers: list[Watcher],
+    newborn: Network,
     rows: Rows,
-    settings: Settings,
+    rows_by_step: Mapping[str, int],
+    starts: list[int],
 ) -> None:
     """Refuse a state that the trial cannot have come to; `rows` are those of the newborn."""
     done = progress.done
-    n_rows = {w.name: done * (settings.epochs if w.by_epoch else 1) + 1 for w in watchers}
-    fits = (
-        0 < done <= len(draws.schedule)
-        and 0 < progress.rms < np.inf
-        and {after for after in _list_rewound(draws) if after < done} <= set(progress.kept)
-        and all(
-            state.get("parameters", np.empty(0)).shape == draws.newborn.parameters.shape
-            for states in (progress.states, *progress.kept.values())
-            for state in states
-        )
-        and all(
-            [row.shape for row in noted[name]] == n_rows[name] * [rows[name][0].shape]
-            for noted in progress.rows
-            for name in rows
-        )
-    )
+    needed = {after for number, after in enumerate(starts) if after != number and after < done}
+    states = (progress.states, *progress.kept.values())
+    shapes = {state.get("parameters", np.empty(0)).shape for each in states for state in each}
+    fits = 0 < done <= len(starts) and needed <= set(progress.kept) and 0 < progress.rms < np.inf
+    fits &= shapes == {newborn.parameters.shape}
+    for noted in progress.rows:
+        for name, count in rows_by_step.items():
+            found = [row.shape for row in noted[name]]
+            fits &= found == (done * count + 1) * [rows[name][0].shape]
     if not fits:
         errors.raise_unreadable_file(path, "it holds no state that this trial can have come to")
-
-
-def _list_rewound(draws: Draws) -> set[int]:
-    """After how many presentations there is a state that a later step rewinds to."""
-    starts = [cast("int", step.after) for step in draws.schedule]
-    return {after for number, after in enumerate(starts) if after != number}
 
 
 def _restore(subjects: list[_Subject], states: list[State]) -> None:

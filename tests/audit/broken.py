@@ -192,7 +192,7 @@ BREAKS = [
         "pieces",
     ),
     ("checkpoints", "errors.check_shapes(", "len(", "experiments", "do_not_fit"),
-    ("checkpoints", "_is_whole(confusion)\n        and (", "(", "experiments", "cannot_be_right"),
+    ("checkpoints", "_is_whole(counts)\n        and (", "(", "experiments", "cannot_be_right"),
     ("checkpoints", 'header["trial"] != ', "None is ", "experiments", "set_aside"),
     ("checkpoints", "if version != ours", "if False", "experiments", "another_version"),
     ("checkpoints", "path.replace(aside)", "path.unlink()", "experiments", "set_aside"),
@@ -203,7 +203,7 @@ BREAKS = [
     ("plans", "write_trial(_checkpoint", "str(_checkpoint", "cli", "extended"),
     ("reproduce", "sorted(evidence)}", "made[0][0]['runs']}", "reproduce", "old_claims_json"),
     ("steepness", 'entry["depends_on"] == depends_on', "True", "reproduce", "whatever_the_files"),
-    ("storage", "if not _is_gone(holder, ours)", "if False", "faults", "another_process"),
+    ("storage", "if _is_left(path)", "if True", "faults", "another_process"),
     ("schedules", "BALANCED = (4, 20)", "BALANCED = (5, 20)", "schedules", "too_short"),
     ("schedules", "cell[::-1]] = place[::-1]", "cell] = place", "schedules", "first_mean_and_last"),
     (

@@ -302,8 +302,8 @@ def test_finished_trials_of_other_settings_are_refused_and_kept(capsys, monkeypa
     status, _, err = run(capsys=capsys)  # equal settings, no --resume: nothing is thrown away
     assert status == 1
     assert err == (
-        "metaplastic-np: 2 finished trials of this run are kept: add --resume to go on, or delete "
-        f"{FOLDER} to start again\n"
+        "metaplastic-np: 2 finished trials of this run are kept in results: add --resume to go on, "
+        "or choose another folder to start again\n"
     )
     assert len(list(Path("results/serial-position.trials").iterdir())) == 2
 
@@ -426,7 +426,7 @@ def test_a_run_is_extended_with_the_same_bits(capsys):
     short = Path("results/serial-position.npz").read_bytes()
     status, _, err = run("--trials", "4", capsys=capsys)
     assert status == 1
-    assert "serial-position.npz has the first 2 trials of this run: add --resume" in err
+    assert "2 finished trials of this run are kept in results: add --resume to go on" in err
     assert Path("results/serial-position.npz").read_bytes() == short
     assert run("--trials", "4", "--resume", capsys=capsys)[0] == 0
     whole, longer = (mp.load_results(f"{n}/serial-position.npz") for n in ("whole", "results"))
@@ -508,7 +508,7 @@ def test_a_state_of_another_run_is_refused_and_of_this_run_kept(capsys, monkeypa
     before = state.read_bytes()
     for words, message in (
         (["--seed", "3"], "trial-0000.state.npz belongs to a run with other settings"),
-        ([], "0 finished trials of this run are kept: add --resume to go on, or delete results"),
+        ([], "0 finished trials of this run are kept in results: add --resume to go on, or choose"),
     ):
         status, _, err = run(*words, capsys=capsys)
         assert status == 1

@@ -348,6 +348,41 @@ def test_a_trial_that_cannot_be_used_is_set_aside_and_learned_again(
     assert (tmp_path / "trial-0000.npz").read_bytes() == whole
 
 
+STATES = {  # what a state cannot be: arrays by what their names begin with, facts
+    "of another network": ({"state/0/parameters": lambda a: a[1:]}, {}),
+    "of too few rows": ({"rows/1/confusion": lambda a: a[1:]}, {}),
+    "of rows of another kind": ({"rows/1/confusion": lambda a: a[..., 1:]}, {}),
+    "after no presentation": ({}, {"done": 0}),
+    "after more than there are": ({"rows/": lambda a: a[[0] * 31]}, {"done": 30}),
+    "that has not moved": ({}, {"rms": 0.0}),
+    "that moved without end": ({}, {"rms": float("inf")}),
+    "without what is rewound to": ({}, {"arrays": []}),
+}
+
+
+@pytest.mark.parametrize("kind", STATES)
+def test_a_state_that_cannot_be_is_set_aside_and_the_trial_begun_again(
+    kind, digits, tmp_path, monkeypatch
+):
+    settings = replace(POISONED, trials=1)
+    whole = mp.run_experiment(digits, settings, backend="numpy")
+    path = tmp_path / "trial-0000.state.npz"
+    monkeypatch.setattr(trials, "STATE_SECONDS", 0.0)
+    trials.run_trial(digits, settings, 0, "numpy", path)
+    arrays, header = mp._util.storage.read_arrays(path)
+    changes, facts = STATES[kind]
+    for start, change in changes.items():
+        arrays |= {name: change(arrays[name]) for name in arrays if name.startswith(start)}
+    if kind == "without what is rewound to":
+        arrays = {name: array for name, array in arrays.items() if not name.startswith("kept/")}
+    monkeypatch.undo()
+    np.savez(path, header=np.array(json.dumps({**header, **facts})), **arrays)
+    with pytest.warns(RuntimeWarning, match="it holds no state that this trial can have come to"):
+        found = mp.run_experiment(digits, settings, backend="numpy", checkpoint=tmp_path)
+    assert same_bits(found, whole)
+    assert (tmp_path / "trial-0000.state.npz.aside-1").exists()
+
+
 def test_nothing_that_was_set_aside_is_overwritten(digits, tmp_path):
     for number in (1, 2):
         (tmp_path / "trial-0000.npz").write_bytes(b"torn %d" % number)

@@ -204,8 +204,8 @@ def test_two_runs_in_one_folder_end_with_whole_files_or_one_line(resume):
     for process, complaint in zip(running, complaints, strict=True):
         if process.returncode:
             assert re.fullmatch(
-                r"metaplastic-np: process \d+ on .* is writing there: wait for it, or choose "
-                r"another folder \(if it does not run any more, delete .*\.lock\)\n",
+                r"metaplastic-np: another run is writing there, says .*\.lock: wait for it, or "
+                r"choose another folder; if it does not run any more, delete that file\n",
                 complaint,
             )
         else:  # the second may have come when the first was done
@@ -236,10 +236,9 @@ def test_a_folder_is_another_process_until_that_has_ended(holder, capsys):
     complaint = capsys.readouterr().err
     assert lock.exists() == is_held
     if is_held:
-        who = words if words.partition(" on ")[0][8:].isdecimal() else "another process"
         assert complaint == (
-            f"metaplastic-np: {who} is writing there: wait for it, or choose another folder (if it "
-            f"does not run any more, delete {lock})\n"
+            f"metaplastic-np: another run is writing there, says {lock}: wait for it, or choose "
+            "another folder; if it does not run any more, delete that file\n"
         )
         assert list(Path("results").iterdir()) == [lock]
     else:
