@@ -176,7 +176,8 @@ def read_trial(path: Path, identity: Mapping[str, Any]) -> tuple[Arrays, dict[st
     settings = Settings(**identity["settings"])
     measured = {name: arrays[name] for name in MEASURED}
     check_measured(path, measured, settings, measure_shapes(settings))
-    return measured, {name: header[name] for name in header if name not in ("trial", "version")}
+    known = {**header, **identity}  # as this run says it, which may have more trials
+    return measured, {name: known[name] for name in known if name not in ("trial", "version")}
 
 
 def recover_trials(
