@@ -30,7 +30,7 @@ import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -321,6 +321,34 @@ def mutate_words(draw: random.Random, data: bytes, others: list[bytes]) -> bytes
 NAMES = ["$x^{", "$$", "<b>&", "\0", "a\nb", "\u00e9\U0001f9e0", "x" * 300, "%s{}", "\\frac", ""]
 
 
+def change_run(
+    draw: random.Random, arrays: dict[str, np.ndarray], header: dict[str, object]
+) -> None:
+    """One thing in a run's file is not as it was."""
+    change, name = draw.randrange(6), draw.choice(sorted(set(arrays) - {"header"}))
+    array = arrays[name].copy()
+    if change == 0:
+        inner = [header, *(part for part in header.values() if isinstance(part, dict))]
+        part = draw.choice(inner)
+        part[draw.choice(["new", *part])] = draw.choice([*VALUES, *NAMES])
+    elif change == 1:
+        header[draw.choice(["dataset", "backend"])] = draw.choice(NAMES)
+    elif change == 2:  # other answers to the same questions
+        counts = arrays["confusion" if "confusion" in arrays else name]
+        counts = counts[..., draw.sample(range(counts.shape[-1]), counts.shape[-1])]
+        arrays["confusion" if "confusion" in arrays else name] = counts
+        if "recall" in arrays:
+            hits = np.diagonal(counts, axis1=-2, axis2=-1)
+            arrays["recall"] = hits / counts.sum(axis=-1)
+    elif change == 3:
+        array.flat[draw.randrange(array.size)] = draw.choice([-1, 0, 7, 1e300, np.nan])
+        arrays[name] = array
+    elif change == 4:
+        arrays[name] = array.astype(draw.choice(["f4", "i1", "u8", "M8[s]", "c16", "?", "U3"]))
+    elif change == 5:
+        arrays[name] = draw.choice([array[None], array[:1], array.T, array[..., :0]])
+
+
 def mutate_run(draw: random.Random, data: bytes, others: list[bytes]) -> bytes:
     """Files of a run that are whole and say something else; or as :func:`mutate_npz` does it."""
     try:
@@ -329,34 +357,12 @@ def mutate_run(draw: random.Random, data: bytes, others: list[bytes]) -> bytes:
         header = json.loads(arrays["header"].item())
     except Exception:  # damaged before
         return mutate_npz(draw, data, others)
-    if draw.random() < 0.3:
+    if draw.random() < 0.2:
         return mutate_npz(draw, data, others)
-    inner = [header, *(part for part in header.values() if isinstance(part, dict))]
     for _ in range(draw.randint(1, 2)):
-        change, name = draw.randrange(6), draw.choice(sorted(set(arrays) - {"header"}))
-        array = arrays[name].copy()
-        if change == 0:
-            part = draw.choice(inner)
-            part[draw.choice(["new", *part])] = draw.choice([*VALUES, *NAMES])
-        elif change == 1:
-            header[draw.choice(["dataset", "backend"])] = draw.choice(NAMES)
-        elif change == 2 and "confusion" in arrays:  # other answers to the same questions
-            order = draw.sample(range(array.shape[-1]), array.shape[-1]) if array.ndim else []
-            arrays["confusion"] = arrays["confusion"][..., draw.choice([order, [0, 0, 0]])]
-            if "recall" in arrays:
-                diagonal = np.diagonal(arrays["confusion"], axis1=-2, axis2=-1)
-                with np.errstate(all="ignore"):
-                    arrays["recall"] = diagonal / arrays["confusion"].sum(axis=-1)
-        elif change == 3 and array.size:
-            with np.errstate(all="ignore"):
-                array.flat[draw.randrange(array.size)] = draw.choice([-1, 0, 7, 1e300, np.nan])
-            arrays[name] = array
-        elif change == 4:
-            kind = draw.choice(["f4", "i1", "u8", "M8[s]", "c16", "?", "U3"])
-            with np.errstate(all="ignore"):
-                arrays[name] = array.astype(kind)
-        elif change == 5:
-            arrays[name] = draw.choice([array[None], array[:1], array.T, array[..., :0]])
+        # What an array cannot become, it does not.
+        with suppress(ValueError, TypeError, OverflowError, IndexError), np.errstate(all="ignore"):
+            change_run(draw, arrays, header)
     arrays["header"] = np.array(json.dumps(header))
     return write_npz(arrays)
 
@@ -427,7 +433,7 @@ def call(words: list[str], most_lines: int) -> int:
     assert len(lines) <= most_lines, said.getvalue()
     for line in lines:
         assert line.startswith("metaplastic-np: "), said.getvalue()
-        assert "unexpected" not in line, said.getvalue()
+        assert "please report it" not in line, said.getvalue()
     return status
 
 
