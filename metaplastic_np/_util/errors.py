@@ -54,7 +54,7 @@ def check_file_kind(
 ) -> None:
     """Require a file of this kind that this version can read."""
     if header.get("kind") != kind:
-        raise_unreadable_file(path, f"it does not hold a {kind}")
+        raise_unreadable_file(path, f"it holds no {kind}")
     if header.get("schema") not in schema:
         known = " and ".join(map(str, schema))
         raise_unreadable_file(

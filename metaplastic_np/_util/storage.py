@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import platform
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 
 from . import errors
 
-__all__ = ["read_arrays", "write_arrays", "write_atomic"]
+__all__ = ["claim", "read_arrays", "write_arrays", "write_atomic"]
 
 HEADER = "header"
 DAMAGED = "it is damaged or not an npz file"
@@ -159,6 +161,51 @@ def read_arrays(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, An
     if not isinstance(header, dict):
         errors.raise_unreadable_file(path, "its header is not a JSON object")
     return arrays, header
+
+
+@contextmanager
+def claim(path: Path) -> Iterator[None]:
+    """Be the only process that writes what a file stands for; the file says which process that is.
+
+    A process that was killed leaves its file. On the same machine that is noticed, where the system
+    can be asked; else the refusal says what to delete.
+    """
+    try:
+        if _is_left(path):
+            path.unlink(missing_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(f"process {os.getpid()} on {platform.node()}")
+    except FileExistsError:
+        raise errors.OutputError(
+            f"another run is writing there, says {path}: wait for it, or choose another folder; if "
+            "it does not run any more, delete that file"
+        ) from None
+    except OSError as error:
+        errors.raise_unwritable(path, error)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _is_left(path: Path) -> bool:
+    """Whether the process that claimed a file is known to have ended."""
+    try:
+        holder = re.fullmatch(r"process ([1-9]\d*) on (.*)", path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    if holder is None or holder[2] != platform.node() or os.name == "nt":
+        return False  # Windows would end a process that is asked by a signal
+    if int(holder[1]) == os.getpid():  # in a container, every program may have number 1
+        return True
+    try:
+        os.kill(int(holder[1]), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:  # it is another user's
+        pass
+    return False
 
 
 def _check_promises(path: Path, members: list[ZipInfo], length: int) -> None:

@@ -23,9 +23,16 @@ from ..experiments import (
     init_settings,
     load_results,
     measure_speed,
-    save_results,
 )
-from ..paper import EXPERIMENTS, judge_run, make_report, measure_plan, plan_runs, show_all
+from ..paper import (
+    EXPERIMENTS,
+    find_preset,
+    judge_run,
+    make_report,
+    measure_plan,
+    plan_runs,
+    show_all,
+)
 from ..plots import make_figure, save_figure
 from ..scenarios import Dataset, check_item_count, check_sources, fetch_mnist, load_dataset
 from .options import (
@@ -37,7 +44,7 @@ from .options import (
     RunOptions,
     change_settings,
 )
-from .plans import clear_checkpoints, learn_plan
+from .plans import learn_plan
 from .steepness import count_balance_trials
 from .tables import format_claims, format_picture, format_table
 from .words import complain
@@ -71,8 +78,7 @@ def run(options: RunOptions) -> int:
         balance_trials=count_balance_trials(dataset, options.model),
     )
     found = results[row.name]
-    files = save_results(found, running.out, name=row.name)
-    clear_checkpoints(running.out, results)
+    files = [running.out / f"{row.name}.{ending}" for ending in ("npz", "csv")]
     picture = row.show(found)
     files += save_figure(make_figure(picture), running.out / row.name)
     is_one_pass = row.schedule == "single-pass"
@@ -100,17 +106,16 @@ def reproduce(options: ReproduceOptions) -> int:
     if preset == "paper":
         _announce(dataset, plan, running)
     started = time.perf_counter()
+    is_preset = plan == planned and options.model.steepness is None
     results, backend = learn_plan(
         dataset,
         plan,
         running,
         balance_trials=count_balance_trials(dataset, options.model, preset=preset),
+        preset=preset if is_preset else "custom",
     )
     learned = time.perf_counter() - started
-    for name, found in results.items():
-        save_results(found, running.out, name=name)
-    clear_checkpoints(running.out, results)
-    path = _write_report(running.out, results, preset=preset if plan == planned else "custom")
+    path = _write_report(running.out, results)
     print(f"\n{learned:.0f} s of learning, {time.perf_counter() - started:.0f} s in all, {backend}")
     print(f"open {path}")
     return 0
@@ -122,21 +127,23 @@ def report(options: ReportOptions) -> int:
         paths = sorted(options.folder.glob("*.npz"))
     except OSError as error:  # a name too long for a path
         errors.raise_unreadable_file(options.folder, error.strerror or str(error))
-    results = {path.stem: load_results(path) for path in paths}
+    results = {}
+    for path in paths:
+        try:
+            results[path.stem] = load_results(path)
+        except errors.InputError as error:
+            complain(f"passed over: {error}")
     if not results:
         raise errors.InputError(
             f"there are no results (*.npz) in {options.folder}: run an experiment first"
         )
-    preset = "custom"
-    with suppress(OSError, ValueError, KeyError, TypeError):  # not there, or says nothing
-        preset = str(json.loads((options.folder / "claims.json").read_text("utf-8"))["preset"])
-    print(f"open {_write_report(options.folder, results, preset=preset)}")
+    print(f"open {_write_report(options.folder, results)}")
     return 0
 
 
-def _write_report(folder: Path, results: Mapping[str, Results], *, preset: str) -> Path:
+def _write_report(folder: Path, results: Mapping[str, Results]) -> Path:
     """claims.json, every figure, and the report that has them all; print the claims."""
-    judged = judge_run(results, preset=preset)
+    judged = judge_run(results, preset=find_preset(results))
     text = json.dumps(judged, indent=1, allow_nan=False)
     write_atomic(folder / "claims.json", lambda file: file.write(text.encode()))
     drawn = {}

@@ -65,17 +65,7 @@ def balance_steepness(
     >>> 10 < balance_steepness(load_digits(), settings, trials=3) < 10_000
     True
     """
-    settings = replace(
-        settings,
-        seed=CALIBRATION_SEED,
-        trials=checks.check_count("trials", trials),
-        networks=("hybrid",),
-        schedule="single-pass",
-        by_epoch=(),
-        by_flexibility=False,
-        steepness=1.0,
-        kappa=None,
-    )
+    settings = plan_balance(settings, trials=trials)
 
     def run(steepness: float) -> Results:
         tried = replace(settings, steepness=steepness)
@@ -100,3 +90,18 @@ def balance_steepness(
             "ahead. Is a just-learned item recalled at all (learning rate, epochs)?"
         )
     return float(np.sqrt(low * high))
+
+
+def plan_balance(settings: Settings, *, trials: int) -> Settings:
+    """Settings of the runs that find a steepness: with the images, all that it depends on."""
+    return replace(
+        settings,
+        seed=CALIBRATION_SEED,
+        trials=checks.check_count("trials", trials),
+        networks=("hybrid",),
+        schedule="single-pass",
+        by_epoch=(),
+        by_flexibility=False,
+        steepness=1.0,
+        kappa=None,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,9 @@ from numpy.typing import NDArray
 
 from .._util import errors
 from .._util.storage import read_arrays, write_arrays, write_atomic
-from ..metrics import measure_false_alarms, measure_memorized
-from ..scenarios import count_new, draw_schedule
-from .checkpoints import MEASURED
-from .settings import SCHEMA, Settings, check_same_run
-from .watchers import TENTHS
+from ..metrics import measure_false_alarms, measure_memorized, measure_recall
+from .checkpoints import MEASURED, Arrays, check_facts, check_measured, measure_shapes
+from .settings import SCHEMA, Settings, check_same_run, name_images
 
 __all__ = ["Results", "load_results", "save_results"]
 
@@ -95,7 +94,8 @@ def save_results(results: Results, folder: Path | str, *, name: str) -> list[Pat
     Raises
     ------
     OutputError
-        If the folder cannot be written or holds results of other settings.
+        If the folder cannot be written, or has a file of this name that holds something else:
+        results of other settings or of more trials, or no results.
 
     Examples
     --------
@@ -132,7 +132,8 @@ def load_results(path: Path | str) -> Results:
     Raises
     ------
     InputError
-        If the file is missing, damaged or not an experiment's results.
+        If the file is missing, damaged or not an experiment's results, or if its numbers
+        contradict its settings or each other.
 
     Examples
     --------
@@ -164,33 +165,54 @@ def load_results(path: Path | str) -> Results:
     except (KeyError, TypeError, errors.InputError) as error:
         errors.raise_unreadable_file(path, f"its settings cannot be used ({error})")
     measured = {name: arrays[name] for name in ARRAYS}
-    errors.check_shapes(path, measured, _shapes(settings))
+    check_measured(path, measured, settings, _shapes(settings))
+    if not np.array_equal(measured["recall"], measure_recall(measured["confusion"])):
+        errors.raise_unreadable_file(path, "its recall contradicts its confusion")
+    seconds = header["seconds_by_trial"]
+    if not isinstance(seconds, list) or len(seconds) != settings.trials:
+        errors.raise_unreadable_file(path, "its seconds_by_trial are not one number per trial")
+    check_facts(path, header, seconds)
+    header["dataset"] = name_images(header["dataset"], header["dataset_sha256"])
     return Results(settings=settings, header=header, **measured)
 
 
 def _shapes(settings: Settings) -> dict[str, tuple[int | None, ...]]:
     """The shape of every array of results; None where the settings do not say."""
-    n_items = settings.n_items
-    steps = draw_schedule(settings.schedule, n_items, rng=np.random.default_rng(0))
-    n_new = count_new(steps, n_items)
-    trials = len(settings.networks), settings.trials
-    tested = (*trials, len(steps) + 1)
-    n_by_epoch = len(settings.by_epoch)
-    rows_by_epoch = len(steps) * settings.epochs + 1 if n_by_epoch else 0
-    moved = (*trials, len(steps) if settings.by_flexibility else 0, TENTHS)
-    return {
-        "recall": (*tested, n_items),
-        "confusion": (*tested, n_items + n_new, n_items),
-        "recall_by_epoch": (*trials, rows_by_epoch, n_by_epoch),
-        "displacement_by_flexibility": moved,
-        "displacement_share": moved,
-        "item_classes": (settings.trials, n_items + n_new, None),
-        "schedule": (settings.trials, len(steps), 4),
-        "kappa": (settings.trials,),
-    }
+    trials, found = settings.trials, {}
+    for name, shape in measure_shapes(settings).items():
+        found[name] = (trials, *shape) if name in BY_TRIAL else (shape[0], trials, *shape[1:])
+    *tested, _, n_items = found["confusion"]
+    return {"recall": (*tested, n_items), **found}
 
 
-def check_free(path: Path, identity: dict[str, Any]) -> None:
-    """Refuse to overwrite results of other settings."""
-    if path.exists():
-        check_same_run(path, read_arrays(path)[1], identity)
+def split_results(results: Results) -> list[tuple[Arrays, dict[str, Any]]]:
+    """The trials that results were put together from."""
+    of_all = ("plan", "seconds_by_trial")
+    header = {name: fact for name, fact in results.header.items() if name not in of_all}
+    return [
+        (
+            {
+                name: getattr(results, name)[trial if name in BY_TRIAL else (slice(None), trial)]
+                for name in MEASURED
+            },
+            {**header, "seconds": seconds},
+        )
+        for trial, seconds in enumerate(results.header["seconds_by_trial"])
+    ]
+
+
+def check_free(
+    path: Path, identity: Mapping[str, Any], *, skip: Collection[str] = ("trials",)
+) -> None:
+    """Refuse to replace anything but results of the same run, with as many trials or fewer."""
+    if not path.exists():
+        return
+    try:
+        header = read_arrays(path)[1]
+        errors.check_file_kind(path, header, kind="experiment", schema=(1, SCHEMA))
+    except errors.InputError as error:
+        raise errors.OutputError(f"{error}; it is not replaced: choose another folder") from error
+    check_same_run(path, header, identity, skip=skip)
+    theirs, ours = header["settings"]["trials"], identity["settings"]["trials"]
+    if not isinstance(theirs, int) or theirs > ours:
+        check_same_run(path, header, identity, skip=set(skip) - {"trials"})

@@ -22,7 +22,7 @@ from ..scenarios import (
     count_new,
     draw_schedule,
 )
-from .checkpoints import read_trials, state_path, write_trial
+from .checkpoints import recover_trials, state_path, write_trial
 from .results import BY_TRIAL, Results
 from .settings import Settings, describe_run
 from .trials import run_trial
@@ -52,7 +52,8 @@ def run_experiment(
         with a thread for each network as far as there are cores.
     checkpoint : path, optional
         A folder: each finished trial is written to it at once, and trials found in it are not
-        run again. A trial that takes long keeps its state there, too.
+        run again, also those of a run with fewer trials. A trial that takes long keeps its state
+        there, too. A file that cannot be used is set aside, with a warning.
     on_trial : callable, optional
         Called each time there is one more finished trial, with ``{"experiment": how many}``.
 
@@ -65,9 +66,9 @@ def run_experiment(
     InputError
         If the dataset cannot serve the settings.
     OutputError
-        If the checkpoint cannot be written or belongs to other settings.
+        If the checkpoint cannot be written, or belongs to other settings or another version.
     DivergenceError
-        If learning diverged.
+        If learning diverged; names the trial, the network and the presentation.
     WorkerError
         If a worker process died.
 
@@ -140,22 +141,21 @@ def run_experiments(
         check_items(dataset, settings)
         folder = None if checkpoints is None else checkpoints[name]
         identity = describe_run(dataset, settings)
-        finished[name] = {} if folder is None else read_trials(folder, identity)
+        finished[name] = {} if folder is None else recover_trials(folder, identity)[0]
         if folder is not None:
             errors.check_output_folder(folder)
         work = measure_work(dataset, settings)
         for trial in range(settings.trials):
             if trial not in finished[name]:
                 state = None if folder is None else state_path(folder, trial)
-                missing.append((work, name, (dataset, settings, trial, backend, state, threads)))
+                job = dataset, settings, trial, backend, state, threads, name
+                missing.append((work, name, job))
     # The longest first, so that no worker is left alone with one at the end.
     missing.sort(key=lambda job: -job[0])
-    names = [name for _, name, _ in missing]
     # Here too, for an executor of threads: a thread starts with the limit of its process.
     with one_blas_thread():
-        jobs = run_jobs(run_trial, [arguments for *_, arguments in missing], executor)
-        for index, (_, settings, trial, _, state, _), (arrays, facts) in jobs:
-            name = names[index]
+        jobs = run_jobs(run_trial, [job for *_, job in missing], executor)
+        for _, (_, settings, trial, _, state, _, name), (arrays, facts) in jobs:
             header = {**describe_run(dataset, settings), **facts}
             if state is not None:
                 write_trial(state.parent, trial, arrays, header)

@@ -7,7 +7,7 @@ were found.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,14 @@ CALIBRATED: dict[str, dict[str, Any]] = {
         "steepness": {10: 8_000.0, 30: 4_800.0},
     },
 }
+# Which images these are, by their digest: a name proves nothing.
+DIGESTS = {
+    "dad3cb2e15905d4301e8084ee4ad056479b39dd11234eae1984efd892d230d41": "digits",
+    "8a9018e5ad8955303272a04d7a7014421eca3425c05dd188940a12e648e7f107": "mnist",
+}
 MOST_ITEMS = 10_000
 SCHEMA = 2  # of the files of a run; 1 had the answers to new items in an array of their own
-RUN_KEYS = ("kind", "schema", "dataset", "dataset_sha256")  # of a run, besides its settings
+RUN_KEYS = ("kind", "schema", "dataset_sha256")  # of a run, besides its settings
 KAPPA = 7.5  # where nothing was calibrated
 # Rms length of an image as the head sees it: what a learning rate belongs to.
 LENGTH, LEARNING_RATE = 105.0, 0.0125
@@ -222,8 +227,9 @@ def init_settings(dataset: Dataset, *, n_items: int = 10) -> Settings:
     >>> init_settings(load_digits()) == Settings()
     True
     """
-    if is_calibrated(dataset):
-        return init_known_settings(dataset.name, n_items=n_items)
+    known = find_known(dataset)
+    if known:
+        return init_known_settings(known, n_items=n_items)
     images = dataset.train_images.reshape(len(dataset.train_images), -1)
     scale = 255 if images.dtype == np.uint8 else 1
     squares = np.einsum("ij,ij->i", images, images, dtype=np.float64) / scale**2
@@ -250,32 +256,48 @@ def init_known_settings(dataset: str, *, n_items: int) -> Settings:
     return Settings(n_items=n_items, **found)
 
 
-def is_calibrated(dataset: Dataset) -> bool:
-    """Whether the images are those that settings were found for."""
-    return dataset.name in CALIBRATED and dataset.paired
+def find_known(dataset: Dataset) -> str | None:
+    """The name of images that settings were found for, whatever the dataset is called."""
+    return DIGESTS.get(measure_digest(dataset))
+
+
+def name_images(name: str, digest: str) -> str:
+    """What to call images: a name that is known stands for the known images only."""
+    other = f"{name} (other images)" if name in CALIBRATED else name
+    return DIGESTS.get(digest, other)
 
 
 def describe_run(dataset: Dataset, settings: Settings) -> dict[str, Any]:
-    """What two runs must share to be the same run, as JSON holds it."""
+    """What two runs must share to be the same run, and what the images are called: as JSON."""
+    digest = measure_digest(dataset)
     described = {
         "kind": "experiment",
         "schema": SCHEMA,
-        "dataset": dataset.name,
-        "dataset_sha256": measure_digest(dataset),
+        "dataset": name_images(dataset.name, digest),
+        "dataset_sha256": digest,
         "networks": list(settings.networks),
         "settings": asdict(settings),
     }
     return json.loads(json.dumps(described))  # tuples become lists, as they will when read back
 
 
-def check_same_run(path: Path, header: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
-    """Refuse a file of another run: its header differs from what :func:`describe_run` gave."""
+def check_same_run(
+    path: Path,
+    header: Mapping[str, Any],
+    identity: Mapping[str, Any],
+    *,
+    skip: Collection[str] = ("trials",),
+) -> None:
+    """Refuse a file of another run: its header differs from what :func:`describe_run` gave.
+
+    How many trials there are changes none of them, so it need not agree.
+    """
     settings = header.get("settings")
     theirs = {**header, **(settings if isinstance(settings, Mapping) else {})}
     ours = {**identity, **identity["settings"]}
     for name in (*RUN_KEYS, *identity["settings"]):
-        if theirs.get(name) != ours.get(name):
+        if name not in skip and theirs.get(name) != ours.get(name):
             raise errors.OutputError(
                 f"{path} belongs to a run with other settings ({name} {theirs.get(name)!r}, now "
-                f"{ours.get(name)!r}); choose another folder, or delete it"
+                f"{ours.get(name)!r}); choose another folder"
             )

@@ -10,7 +10,7 @@ number of workers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ from ..learning import Learner, LearningSettings, learn_item
 from ..nn import Network, copy_network, split_parameters
 from ..rules import Metaplasticity, measure_displacement, measure_kappa
 from ..scenarios import Dataset, Presentation, Step
-from .checkpoints import Progress, read_progress, write_progress
+from .checkpoints import Progress, describe_trial, read_progress, set_aside, write_progress
 from .draws import draw_presentations, draw_trial, init_learners, spawn_rng
 from .learners import State, copy_state, is_plain_at_birth, restore_state
 from .machine import describe_machine
@@ -42,6 +42,7 @@ STATE_SECONDS = 30.0  # a trial that takes longer keeps its state this often
 class _Subject:
     """One network of a trial, how it learns, and what the watchers noted of it."""
 
+    name: str
     network: Network
     learner: Learner
     rows: Rows
@@ -55,16 +56,22 @@ def run_trial(
     backend: str,
     state: Path | None = None,
     threads: int = 1,
+    name: str = "experiment",
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """One trial: its arrays by name, and where and how long it ran.
 
     A trial that takes long keeps what it has learned so far in the file `state`. With several
-    threads, networks learn at once: each alone, so the bits are the same.
+    threads, networks learn at once: each alone, so the bits are the same. The run's `name` is for
+    messages.
     """
     started = time.perf_counter()
     backend = checks.check_backend(backend)  # loads the BLAS that is then limited to one thread
     with one_blas_thread(), _open_threads(threads) as each:
-        arrays = _learn_schedule(dataset, settings, trial, backend, state, each)
+        try:
+            arrays = _learn_schedule(dataset, settings, trial, backend, state, each)
+        except errors.DivergenceError as error:
+            where = f"{name}, trial {trial + 1} of {settings.trials}"
+            raise errors.DivergenceError(f"{where}, {error}") from None
         machine = describe_machine()
     seconds = round(time.perf_counter() - started, 3)
     return arrays, {"backend": backend, "machine": machine, "seconds": seconds}
@@ -89,23 +96,38 @@ def _learn_schedule(
     each: Callable[..., Any],
 ) -> dict[str, NDArray[Any]]:
     """One trial: every network learns every presentation, and watchers look at it after each."""
-    draws, identity = draw_trial(dataset, settings, trial), describe_run(dataset, settings)
+    draws = draw_trial(dataset, settings, trial)
+    identity = describe_trial(describe_run(dataset, settings), trial)
     watchers = choose_watchers(draws.items, draws.newborn, settings)
     present = partial(_present, watchers=watchers, settings=settings, backend=backend)
     rows = {watcher.name: [watcher.watch(draws.newborn, False)] for watcher in watchers}
     shown = draw_presentations(draws, settings)
     first, twin = next(shown), None
-    progress = None if state is None else read_progress(state, identity, rows)
+    starts = [cast("int", step.after) for step in draws.schedule]
+    rewound_to = {after for number, after in enumerate(starts) if after != number}
+    progress = None
+    if state is not None and state.exists():
+        try:
+            found = read_progress(state, identity, rows)
+            rows_by_step = {w.name: settings.epochs if w.by_epoch else 1 for w in watchers}
+            _check_fits(state, found, draws.newborn, rows, rows_by_step, starts)
+            progress = found
+        except errors.InputError as error:
+            set_aside(state, error)
     if progress is None:
-        twin = _Subject(copy_network(draws.newborn), Learner(), copy_rows(rows))
+        twin = _Subject(
+            "plain gradient descent", copy_network(draws.newborn), Learner(), copy_rows(rows)
+        )
         present(twin, first, draws.schedule[0])
         progress = Progress(rms=_measure_rms(twin.network, draws.newborn))
     # Settings have either a kappa or a steepness.
     kappa = settings.kappa
     steepness = kappa / progress.rms if kappa else cast("float", settings.steepness)
     subjects = [
-        _Subject(copy_network(draws.newborn), learner, copy_rows(rows))
-        for learner in init_learners(draws, settings, steepness)
+        _Subject(name, copy_network(draws.newborn), learner, copy_rows(rows))
+        for name, learner in zip(
+            settings.networks, init_learners(draws, settings, steepness), strict=True
+        )
     ]
     if progress.done:
         _restore(subjects, progress.states)
@@ -118,8 +140,6 @@ def _learn_schedule(
                 subject.twin = twin
     twin, progress.states = None, []  # large, and not needed any more
 
-    starts = [cast("int", step.after) for step in draws.schedule]
-    rewound_to = {after for number, after in enumerate(starts) if after != number}
     written = time.perf_counter()
     for number, presentation in enumerate(chain([first], shown)):
         if number < progress.done:
@@ -173,19 +193,45 @@ def _present(
             errors.raise_diverged("the network's answers", presentation.number)
 
     is_by_epoch = any(watcher.by_epoch for watcher in watchers)
-    learn_item(
-        subject.network,
-        subject.learner,
-        presentation,
-        settings=LearningSettings(
-            learning_rate=settings.learning_rate,
-            batch_size=settings.batch_size,
-            refresh=settings.refresh,
-        ),
-        backend=backend,
-        after_epoch=(lambda _: watch(True)) if is_by_epoch else None,
-    )
-    watch(False)
+    try:
+        learn_item(
+            subject.network,
+            subject.learner,
+            presentation,
+            settings=LearningSettings(
+                learning_rate=settings.learning_rate,
+                batch_size=settings.batch_size,
+                refresh=settings.refresh,
+            ),
+            backend=backend,
+            after_epoch=(lambda _: watch(True)) if is_by_epoch else None,
+        )
+        watch(False)
+    except errors.DivergenceError as error:
+        raise errors.DivergenceError(f"{subject.name}: {error}") from None
+
+
+def _check_fits(
+    path: Path,
+    progress: Progress,
+    newborn: Network,
+    rows: Rows,
+    rows_by_step: Mapping[str, int],
+    starts: list[int],
+) -> None:
+    """Refuse a state that the trial cannot have come to; `rows` are those of the newborn."""
+    done = progress.done
+    needed = {after for number, after in enumerate(starts) if after != number and after < done}
+    states = (progress.states, *progress.kept.values())
+    shapes = {state.get("parameters", np.empty(0)).shape for each in states for state in each}
+    fits = 0 < done <= len(starts) and needed <= set(progress.kept) and 0 < progress.rms < np.inf
+    fits &= shapes == {newborn.parameters.shape}
+    for noted in progress.rows:
+        for name, count in rows_by_step.items():
+            found = [row.shape for row in noted[name]]
+            fits &= found == (done * count + 1) * [rows[name][0].shape]
+    if not fits:
+        errors.raise_unreadable_file(path, "it holds no state that this trial can have come to")
 
 
 def _restore(subjects: list[_Subject], states: list[State]) -> None:

@@ -191,10 +191,11 @@ def _introduce(evidence: Evidence, judged: Judged) -> str:
     lines = [f"<dt>{name}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items()]
     command = "no single command: these runs were chosen by hand"
     if preset != "custom":
-        images = dataset if dataset in DATASETS else f"{dataset}.npz"
-        words = ["reproduce", "--preset", preset, "--dataset", images, "--seed", seed]
-        command = f"<code>{escape(shlex.join(['metaplastic-np', *words]))}</code>"
-    lines.append(f"<dt>made again by</dt><dd>{command}</dd>")
+        command = "no single command: the images are a file of your own"
+        if dataset in DATASETS:  # named by their digest
+            words = ["reproduce", "--preset", preset, "--dataset", dataset, "--seed", seed]
+            command = f"<code>{escape(shlex.join(['metaplastic-np', *words]))}</code>"
+    lines.append(f"<dt>to reproduce</dt><dd>{command}</dd>")
     return "\n".join(["<div>", ABOUT, "</div>", "<dl>", *lines, "</dl>"])
 
 

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from .._util import checks
-from ..experiments import Results, Settings, init_settings, measure_work
+from ..experiments import Results, Settings, find_known, init_settings, measure_work
 from ..scenarios import Dataset, count_new, draw_schedule
 from .calibrated import name_networks
 from .claims import CLAIMS
 from .table import EXPERIMENTS, PRESETS
 from .verdicts import judge_claim, judge_controls
 
-__all__ = ["judge_run", "plan_runs"]
+__all__ = ["find_preset", "judge_run", "plan_runs"]
 
 PAPER: dict[str, Any] = {
     "hidden": (4096, 4096),
@@ -59,11 +59,12 @@ def plan_runs(dataset: Dataset, preset: str, *, seed: int = 0) -> dict[str, Sett
     """
     which = PRESETS.index(checks.check_choice("preset", preset, PRESETS))
     available = len(dataset.item_classes)
+    known = find_known(dataset) or dataset.name
     runs = {}
     for name, row in EXPERIMENTS.items():
         changes = {"networks": row.networks, "schedule": row.schedule, **row.changes}
         changes |= row.quick if preset == "quick" else PAPER if preset == "paper" else {}
-        changes["networks"] = name_networks(changes["networks"], dataset.name)
+        changes["networks"] = name_networks(changes["networks"], known)
         run = replace(
             init_settings(dataset, n_items=row.n_items),
             seed=seed,
@@ -81,6 +82,35 @@ def measure_plan(dataset: Dataset, runs: Mapping[str, Settings]) -> float:
     return sum(2 * run.trials * measure_work(dataset, run) for run in runs.values())
 
 
+def find_preset(evidence: Mapping[str, Results]) -> str:
+    """The preset that results say they were made by, all of its runs and no others; else "custom".
+
+    Parameters
+    ----------
+    evidence : mapping of str to Results
+        By the names of the runs.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> find_preset({})
+    'custom'
+    """
+    made = [
+        (run.header.get("plan"), run.header["dataset_sha256"], run.settings.seed)
+        for run in evidence.values()
+    ]
+    if not made or any(other != made[0] for other in made):
+        return "custom"
+    for preset in PRESETS:
+        if made[0][0] == {"preset": preset, "runs": sorted(evidence)}:
+            return preset
+    return "custom"
+
+
 def judge_run(evidence: Mapping[str, Results], *, preset: str) -> dict[str, Any]:
     """All claims, judged, and each one's controls: the content of ``claims.json``.
 
@@ -89,7 +119,7 @@ def judge_run(evidence: Mapping[str, Results], *, preset: str) -> dict[str, Any]
     evidence : mapping of str to Results
         By the names that :func:`plan_runs` gives.
     preset : str
-        How the evidence came about, "custom" if by no preset.
+        How the evidence came about, as :func:`find_preset` finds it.
 
     Returns
     -------
@@ -101,12 +131,13 @@ def judge_run(evidence: Mapping[str, Results], *, preset: str) -> dict[str, Any]
     >>> [claim["id"] for claim in judged["claims"]][:3], judged["seed"]
     (['C1', 'C2', 'C3'], None)
     """
-    first = next(iter(evidence.values()), None)
+    seeds = {run.settings.seed for run in evidence.values()}
+    images = {run.header["dataset"] for run in evidence.values()}
     return {
         "schema": 1,
-        "seed": first.settings.seed if first else None,
+        "seed": seeds.pop() if len(seeds) == 1 else None,
         "preset": preset,
-        "dataset": first.header["dataset"] if first else None,
+        "dataset": ", ".join(sorted(images)) or None,
         "claims": [
             {**judge_claim(claim, evidence), "controls": judge_controls(claim, evidence)}
             for claim in CLAIMS

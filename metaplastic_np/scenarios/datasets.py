@@ -104,7 +104,9 @@ class Dataset:
     def _digest(self) -> str:
         """See :func:`measure_digest`; once for each dataset, since MNIST has 55 MB."""
         digest = sha256(str(self.paired).encode())
-        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+        # As many bytes for a label on every machine.
+        train, test = self.train_labels.astype(np.int64), self.test_labels.astype(np.int64)
+        for array in (self.train_images, train, self.test_images, test):
             digest.update(f"{array.dtype} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()

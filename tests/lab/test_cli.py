@@ -10,13 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from worlds import REPRODUCE
 
 import metaplastic_np as mp
 from metaplastic_np import cli
 from metaplastic_np.cli import plans, steepness
+from metaplastic_np.experiments import trials
 
 RUN = ["run", "serial-position", "--items", "4", "--trials", "2", "--hidden", "8", "--batch", "64"]
 QUICK = [*RUN, "--epochs", "1", "--backend", "numpy"]
+
+TINY = mp.Settings(n_items=3, trials=1, n_train_images=20, n_features=8, hidden=(4,), epochs=1)
 
 
 @pytest.fixture(autouse=True)
@@ -295,7 +299,13 @@ def test_finished_trials_of_other_settings_are_refused_and_kept(capsys, monkeypa
         assert status == 1
         assert "belongs to a run with other settings (seed 0, now 3)" in err
     assert len(list(Path("results/serial-position.trials").iterdir())) == 2
-    assert run(capsys=capsys)[0] == 0  # equal settings, no --resume: afresh
+    status, _, err = run(capsys=capsys)  # equal settings, no --resume: nothing is thrown away
+    assert status == 1
+    assert err == (
+        "metaplastic-np: 2 finished trials of this run are kept in results: add --resume to go on, "
+        "or choose another folder to start again\n"
+    )
+    assert len(list(Path("results/serial-position.trials").iterdir())) == 2
 
 
 def ends_soon(group):
@@ -382,13 +392,194 @@ def test_a_worker_that_dies_exits_1_and_tells_what_is_kept(capsys, monkeypatch):
     assert "a worker process died" in err
 
 
-def test_a_damaged_trial_stops_a_resume_and_nothing_else(capsys):
+@pytest.mark.filterwarnings("default")  # as for a user
+@pytest.mark.parametrize("resume", [[], ["--resume"]])
+def test_a_damaged_trial_is_set_aside_in_one_line(resume, capsys):
     FOLDER.mkdir(parents=True)
     (FOLDER / "trial-0000.npz").write_bytes(b"torn")
-    status, _, err = run("--resume", capsys=capsys)
-    assert status == 2
-    assert "trial-0000.npz: it is damaged or not an npz file" in err
+    status, _, err = run(*resume, capsys=capsys)
+    assert status == 0
+    path = FOLDER / "trial-0000.npz"
+    assert err == (
+        f"metaplastic-np: warning: cannot read {path}: it is damaged or not an npz file; it is now "
+        "called trial-0000.npz.aside-1, and its trial is learned again\n"
+    )
+    assert [path.name for path in FOLDER.iterdir()] == ["trial-0000.npz.aside-1"]
+
+
+def test_a_finished_run_that_is_resumed_says_so_and_learns_nothing(capsys, monkeypatch):
     assert run(capsys=capsys)[0] == 0
+    capsys.readouterr()
+    written = {path.name: path.read_bytes() for path in Path("results").iterdir()}
+    monkeypatch.setattr(plans, "run_experiments", lambda *_, **__: {})
+    status, out, err = run("--resume", capsys=capsys)
+    assert (status, err) == (
+        0,
+        "metaplastic-np: this run is finished: nothing is left to learn in results\n",
+    )
+    assert "position 4" in out
+    assert {path.name: path.read_bytes() for path in Path("results").iterdir()} == written
+
+
+def test_a_run_is_extended_with_the_same_bits(capsys):
+    assert run("--out", "whole", "--trials", "4", capsys=capsys)[0] == 0
+    assert run(capsys=capsys)[0] == 0
+    short = Path("results/serial-position.npz").read_bytes()
+    status, _, err = run("--trials", "4", capsys=capsys)
+    assert status == 1
+    assert "2 finished trials of this run are kept in results: add --resume to go on" in err
+    assert Path("results/serial-position.npz").read_bytes() == short
+    assert run("--trials", "4", "--resume", capsys=capsys)[0] == 0
+    whole, longer = (mp.load_results(f"{n}/serial-position.npz") for n in ("whole", "results"))
+    for name in mp.experiments.ARRAYS:
+        assert getattr(whole, name).tobytes() == getattr(longer, name).tobytes()
+    assert not FOLDER.exists()
+    status, _, err = run("--trials", "3", "--resume", capsys=capsys)
+    assert status == 1
+    assert "other settings (trials 4, now 3)" in err
+
+
+def test_a_run_of_another_version_is_not_extended(capsys):
+    assert run(capsys=capsys)[0] == 0
+    path = Path("results/serial-position.npz")
+    arrays, header = mp._util.storage.read_arrays(path)
+    header["machine"]["metaplastic_np"] = "0.0.1"
+    mp._util.storage.write_arrays(path, arrays, header=header)
+    before = path.read_bytes()
+    status, _, err = run("--trials", "3", "--resume", capsys=capsys)
+    assert status == 1
+    assert "was made by version 0.0.1 of metaplastic_np" in err
+    assert path.read_bytes() == before
+    assert not FOLDER.exists()
+
+
+def stop_after(trials, monkeypatch):
+    """A run that is stopped by Ctrl-C after so many trials."""
+    real = plans.run_experiments
+
+    def interrupted(*arguments, on_trial, **options):
+        def stop(done):
+            on_trial(done)
+            if sum(done.values()) == trials:
+                raise KeyboardInterrupt
+
+        return real(*arguments, on_trial=stop, **options)
+
+    monkeypatch.setattr(plans, "run_experiments", interrupted)
+
+
+def test_a_refused_reproduction_removes_no_trial_of_any_run(capsys, monkeypatch):
+    """The last run's name belongs to other settings; the first has trials that are kept."""
+    with monkeypatch.context() as context:
+        stop_after(3, context)
+        assert cli.main([*REPRODUCE, "--out", "results"]) == 130
+    last = list(mp.paper.EXPERIMENTS)[-1]
+    other = mp.run_experiment(mp.load_digits(), TINY, backend="numpy")
+    mp.save_results(other, "results", name=last)
+
+    def look():
+        files = (path for path in Path("results").rglob("*") if path.is_file())
+        return {path: path.read_bytes() for path in files}
+
+    before = look()
+    for resume in ([], ["--resume"]):
+        capsys.readouterr()
+        assert cli.main([*REPRODUCE, "--out", "results", *resume]) == 1
+        assert f"{last}.npz belongs to a run with other settings" in capsys.readouterr().err
+        assert look() == before
+
+
+def test_a_state_of_another_run_is_refused_and_of_this_run_kept(capsys, monkeypatch):
+    """Of a trial that takes long, and was stopped before any trial was finished."""
+    monkeypatch.setattr(trials, "STATE_SECONDS", 0.0)
+    with monkeypatch.context() as context:
+        real, learned = trials.learn_item, []
+
+        def stop(*given, **options):
+            learned.append(1)
+            if len(learned) > 6:
+                raise KeyboardInterrupt
+            return real(*given, **options)
+
+        context.setattr(trials, "learn_item", stop)
+        status, _, err = run(capsys=capsys)
+    assert status == 130
+    assert "0 of 2 trials are kept in results; add --resume to go on" in err
+    (state,) = FOLDER.iterdir()
+    before = state.read_bytes()
+    for words, message in (
+        (["--seed", "3"], "trial-0000.state.npz belongs to a run with other settings"),
+        ([], "0 finished trials of this run are kept in results: add --resume to go on, or choose"),
+    ):
+        status, _, err = run(*words, capsys=capsys)
+        assert status == 1
+        assert message in err
+        assert state.read_bytes() == before
+    assert run("--resume", capsys=capsys)[0] == 0
+    assert run("--out", "whole", capsys=capsys)[0] == 0
+    resumed, whole = (mp.load_results(f"{n}/serial-position.npz") for n in ("results", "whole"))
+    assert resumed.confusion.tobytes() == whole.confusion.tobytes()
+
+
+def test_divergence_says_where_and_what_is_kept(capsys, monkeypatch):
+    real = trials.learn_item
+
+    def diverge(network, learner, presentation, **options):
+        if presentation.number == 1 and len(list(FOLDER.glob("trial-*.npz"))) == 1:
+            mp._util.errors.raise_diverged("the weights", presentation.number)
+        return real(network, learner, presentation, **options)
+
+    monkeypatch.setattr(trials, "learn_item", diverge)
+    status, _, err = run("--networks", "stable", capsys=capsys)
+    assert status == 1
+    assert err == (
+        "metaplastic-np: 1 of 2 trials are kept in results\n"
+        "metaplastic-np: serial-position, trial 2 of 2, stable: the weights are not finite after "
+        "presentation 2. Learning diverged: try a smaller learning rate\n"
+    )
+
+
+@pytest.mark.parametrize("kind", ["file", "link to a file", "link to nothing", "link to a folder"])
+def test_a_checkpoint_that_is_no_folder_is_one_line_or_works(kind, capsys):
+    Path("results").mkdir()
+    if kind == "file":
+        FOLDER.write_text("mine")
+    else:
+        if kind == "link to a folder":
+            Path("elsewhere").mkdir()
+        elif kind == "link to a file":
+            Path("elsewhere").write_text("mine")
+        FOLDER.symlink_to(Path("elsewhere").absolute())
+    for resume in ([], ["--resume"]):
+        status, _, err = run(*resume, capsys=capsys)
+        if kind == "link to a folder":
+            assert status == 0
+            continue
+        assert status == 1
+        assert err.startswith(f"metaplastic-np: cannot write to {FOLDER}: ")
+        assert err.count("\n") == 1
+        assert FOLDER.is_symlink() or FOLDER.read_text() == "mine"
+
+
+def test_a_file_of_the_users_among_the_trials_stays(capsys):
+    FOLDER.mkdir(parents=True)
+    (FOLDER / "notes.txt").write_text("mine")
+    assert run(capsys=capsys)[0] == 0
+    assert [path.name for path in FOLDER.iterdir()] == ["notes.txt"]
+
+
+def test_own_images_called_as_an_experiment_are_not_replaced_nor_told_to_be_deleted(capsys):
+    Path("results").mkdir()
+    path = Path("results/serial-position.npz")
+    np.savez(path, train_images=np.zeros((4, 2)))
+    before = path.read_bytes()
+    status, _, err = run(capsys=capsys)
+    assert status == 1
+    assert err == (
+        f"metaplastic-np: cannot read {path}: it holds no experiment; it is not replaced: choose "
+        "another folder\n"
+    )
+    assert path.read_bytes() == before
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes close otherwise there")

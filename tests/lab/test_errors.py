@@ -8,7 +8,7 @@ from worlds import make_world
 
 import metaplastic_np as mp
 from metaplastic_np._util.storage import write_arrays
-from metaplastic_np.experiments.checkpoints import read_progress
+from metaplastic_np.experiments.checkpoints import describe_trial, read_progress
 from metaplastic_np.experiments.settings import describe_run
 
 RNG = np.random.default_rng(0)
@@ -549,13 +549,14 @@ def test_a_file_that_makes_no_metaplasticity_is_named(tmp_path):
 
 @pytest.mark.parametrize("name", ["rows/9/confusion", "kept/2/parameters", "rows/x/confusion"])
 def test_a_file_that_holds_no_state_of_a_trial_is_named(name, tmp_path):
-    identity = describe_run(mp.load_digits(), mp.Settings(networks=("hybrid",)))
+    run = describe_run(mp.load_digits(), mp.Settings(networks=("hybrid",)))
+    identity = describe_trial(run, 0)
     arrays = dict.fromkeys(("state/0/parameters", "rows/0/confusion", name), np.ones(3))
     write_arrays(
         tmp_path / "t.npz", arrays, header={**identity, "done": 1, "rms": 1.0, "arrays": []}
     )
     with pytest.raises(mp.InputError, match=r"t\.npz: it holds no state of a trial \("):
-        read_progress(tmp_path / "t.npz", identity, {"confusion": []})
+        read_progress(tmp_path / "t.npz", identity, ["confusion"])
 
 
 def test_an_input_error_is_a_value_error():

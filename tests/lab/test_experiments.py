@@ -285,10 +285,135 @@ def test_a_resume_with_another_backend_is_told(digits, tmp_path):
         mp.run_experiment(digits, one, backend="numpy", checkpoint=str(tmp_path))
 
 
-def test_a_damaged_trial_is_named(digits, tmp_path):
-    (tmp_path / "trial-0001.npz").write_bytes(b"PK\x03\x04 torn")
-    with pytest.raises(mp.InputError, match=r"cannot read .*trial-0001.npz: it is damaged"):
+DAMAGES = {  # what is in a file of trial 1, from that of trial 0; and why it cannot be used
+    "torn": (lambda path, _: path.write_bytes(b"PK\x03\x04 torn"), "it is damaged or not an npz"),
+    "of another trial": (
+        lambda path, other: path.write_bytes(other.read_bytes()),
+        "it holds trial 0, not 1",
+    ),
+    "of no number": (
+        lambda path, other: change_file(other, path, trial=None),
+        "it lacks trial, version",
+    ),
+    "of another shape": (
+        lambda path, other: change_file(other, path, {"confusion": lambda c: c[:, 1:]}, trial=1),
+        r"confusion are \(",
+    ),
+    "of other counts": (
+        lambda path, other: change_file(other, path, {"confusion": lambda c: c + 1}, trial=1),
+        "its confusion cannot be right",
+    ),
+    "of a schedule that is not there": (
+        lambda path, other: change_file(other, path, {"schedule": lambda s: s + 4}, trial=1),
+        "its schedule cannot be right",
+    ),
+    "of a kappa that is none": (
+        lambda path, other: change_file(other, path, {"kappa": lambda k: np.nan * k}, trial=1),
+        "its kappa cannot be right",
+    ),
+    "of no machine": (
+        lambda path, other: change_file(other, path, trial=1, machine=None),
+        "its machine cannot be right",
+    ),
+    "of words for seconds": (
+        lambda path, other: change_file(other, path, trial=1, seconds="12"),
+        "its seconds cannot be right",
+    ),
+}
+
+
+def change_file(source, target, changes=None, **facts):
+    """A copy of a file in which something is not as it was; a fact that is None is left out."""
+    arrays, header = mp._util.storage.read_arrays(source)
+    arrays |= {name: change(arrays[name]) for name, change in (changes or {}).items()}
+    header = {**header, **facts}
+    if facts.get("trial", 0) is None:
+        header = {name: header[name] for name in header if name not in ("trial", "version")}
+    mp._util.storage.write_arrays(target, arrays, header=header)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_trial_that_cannot_be_used_is_set_aside_and_learned_again(
+    damage, digits, results, tmp_path
+):
+    mp.run_experiment(digits, replace(SMALL, trials=1), backend="numpy", checkpoint=tmp_path)
+    make, reason = DAMAGES[damage]
+    make(tmp_path / "trial-0001.npz", tmp_path / "trial-0000.npz")
+    whole, torn = ((tmp_path / f"trial-000{n}.npz").read_bytes() for n in (0, 1))
+    words = rf"trial-0001\.npz: {reason}.*; it is now called trial-0001\.npz\.aside-1, and its"
+    with pytest.warns(RuntimeWarning, match=words):
+        found = mp.run_experiment(digits, SMALL, backend="numpy", checkpoint=tmp_path)
+    assert same_bits(found, results)
+    assert (tmp_path / "trial-0001.npz.aside-1").read_bytes() == torn
+    assert (tmp_path / "trial-0000.npz").read_bytes() == whole
+
+
+STATES = {  # what a state cannot be: arrays by what their names begin with, facts
+    "of another network": ({"state/0/parameters": lambda a: a[1:]}, {}),
+    "of too few rows": ({"rows/1/confusion": lambda a: a[1:]}, {}),
+    "of rows of another kind": ({"rows/1/confusion": lambda a: a[..., 1:]}, {}),
+    "after no presentation": ({}, {"done": 0}),
+    "after more than there are": ({"rows/": lambda a: a[[0] * 31]}, {"done": 30}),
+    "that has not moved": ({}, {"rms": 0.0}),
+    "that moved without end": ({}, {"rms": float("inf")}),
+    "without what is rewound to": ({}, {"arrays": []}),
+}
+
+
+@pytest.mark.parametrize("kind", STATES)
+def test_a_state_that_cannot_be_is_set_aside_and_the_trial_begun_again(
+    kind, digits, tmp_path, monkeypatch
+):
+    settings = replace(POISONED, trials=1)
+    whole = mp.run_experiment(digits, settings, backend="numpy")
+    path = tmp_path / "trial-0000.state.npz"
+    monkeypatch.setattr(trials, "STATE_SECONDS", 0.0)
+    trials.run_trial(digits, settings, 0, "numpy", path)
+    arrays, header = mp._util.storage.read_arrays(path)
+    changes, facts = STATES[kind]
+    for start, change in changes.items():
+        arrays |= {name: change(arrays[name]) for name in arrays if name.startswith(start)}
+    if kind == "without what is rewound to":
+        arrays = {name: array for name, array in arrays.items() if not name.startswith("kept/")}
+    monkeypatch.undo()
+    np.savez(path, header=np.array(json.dumps({**header, **facts})), **arrays)
+    with pytest.warns(RuntimeWarning, match="it holds no state that this trial can have come to"):
+        found = mp.run_experiment(digits, settings, backend="numpy", checkpoint=tmp_path)
+    assert same_bits(found, whole)
+    assert (tmp_path / "trial-0000.state.npz.aside-1").exists()
+
+
+def test_nothing_that_was_set_aside_is_overwritten(digits, tmp_path):
+    for number in (1, 2):
+        (tmp_path / "trial-0000.npz").write_bytes(b"torn %d" % number)
+        with pytest.warns(RuntimeWarning, match=f"called trial-0000.npz.aside-{number}"):
+            mp.run_experiment(
+                digits, replace(SMALL, trials=1), backend="numpy", checkpoint=tmp_path
+            )
+        assert (tmp_path / f"trial-0000.npz.aside-{number}").read_bytes() == b"torn %d" % number
+
+
+def test_trials_of_another_version_are_refused_and_kept(digits, tmp_path):
+    mp.run_experiment(digits, replace(SMALL, trials=2), backend="numpy", checkpoint=tmp_path)
+    path = tmp_path / "trial-0001.npz"
+    change_file(path, path, version="0.0.1")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    words = "trial-0001.npz was made by version 0.0.1 of metaplastic_np, and this is .*: go on with"
+    with pytest.raises(mp.OutputError, match=words):
         mp.run_experiment(digits, SMALL, backend="numpy", checkpoint=tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_run_is_extended_and_its_first_trials_are_not_run_again(
+    digits, results, tmp_path, monkeypatch
+):
+    mp.run_experiment(digits, replace(SMALL, trials=2), backend="numpy", checkpoint=tmp_path)
+    ran, run_trial = [], experiments.run_trial
+    monkeypatch.setattr(experiments, "run_trial", lambda *a: ran.append(a[2]) or run_trial(*a))
+    found = mp.run_experiment(digits, SMALL, backend="numpy", checkpoint=tmp_path)
+    assert ran == [2]
+    assert same_bits(found, results)
+    assert found.header["settings"]["trials"] == SMALL.trials
 
 
 def test_a_worker_that_dies_leaves_finished_trials_and_a_clear_line(digits, tmp_path):
@@ -382,8 +507,25 @@ def test_balance_takes_settings_made_with_kappa(digits):
 
 def test_divergence_is_told_with_its_presentation(digits):
     wild = replace(SMALL, learning_rate=1e20)
-    with pytest.raises(mp.DivergenceError, match=r"of presentation \d"):
+    words = r"^experiment, trial 1 of 3, plain gradient descent: .* of presentation 1; "
+    with pytest.raises(mp.DivergenceError, match=words):
         mp.run_experiment(digits, wild, backend="numpy")
+
+
+def test_divergence_is_told_with_its_experiment_trial_and_network(digits, monkeypatch):
+    """Here of a network that diverges alone, later than the first presentation."""
+    real = trials.learn_item
+
+    def diverge(network, learner, presentation, **options):
+        if learner.synapses.hidden and presentation.number == 2:
+            mp._util.errors.raise_diverged("the weights", presentation.number)
+        return real(network, learner, presentation, **options)
+
+    monkeypatch.setattr(trials, "learn_item", diverge)
+    words = "^mine, trial 1 of 3, hybrid: the weights are not finite after presentation 3"
+    plan = {"mine": replace(SMALL, networks=("hybrid",))}
+    with pytest.raises(mp.DivergenceError, match=words):
+        mp.experiments.run_experiments(digits, plan, backend="numpy")
 
 
 def test_too_many_items_are_refused_before_anything_is_written(digits, tmp_path):
@@ -437,7 +579,7 @@ def test_a_file_of_another_kind_or_schema_is_refused(results, tmp_path):
     network = mp.init_network((3, 2), rng=np.random.default_rng(0))
     path = tmp_path / "network.npz"
     mp.save_network(path, network)
-    with pytest.raises(mp.InputError, match="does not hold a experiment"):
+    with pytest.raises(mp.InputError, match="it holds no experiment"):
         mp.load_results(path)
     mp._util.storage.write_arrays(path, {}, header={"kind": "experiment", "schema": 7})
     with pytest.raises(mp.InputError, match="its schema is 7; this version reads 1 and 2"):
@@ -491,6 +633,78 @@ def test_results_without_their_facts_are_refused(results, tmp_path):
     mp._util.storage.write_arrays(tmp_path / "a.npz", arrays, header=header)
     with pytest.raises(mp.InputError, match="it lacks machine"):
         mp.load_results(tmp_path / "a.npz")
+
+
+CONTRADICTIONS = {
+    "recall": ({"recall": lambda r: r[..., ::-1]}, {}, "its recall contradicts its confusion"),
+    "confusion": ({"confusion": lambda c: -c}, {}, "its confusion cannot be right"),
+    "counts of halves": ({"confusion": lambda c: c / 2}, {}, "its confusion cannot be right"),
+    "recall by epoch": (
+        {"recall_by_epoch": lambda r: r + 2},
+        {},
+        "its recall_by_epoch cannot be right",
+    ),
+    "classes": ({"item_classes": lambda c: -1 - c}, {}, "its item_classes cannot be right"),
+    "schedule": ({"schedule": lambda s: s[..., ::-1] + 3}, {}, "its schedule cannot be right"),
+    "kappa": ({"kappa": lambda k: -k}, {}, "its kappa cannot be right"),
+    "no machine": ({}, {"machine": None}, "its machine cannot be right"),
+    "blas without words": ({}, {"machine": {"blas": [""]}}, "its machine cannot be right"),
+    "a dataset without a name": ({}, {"dataset": ["digits"]}, "its dataset cannot be right"),
+    "a digest that is none": ({}, {"dataset_sha256": 1}, "its dataset_sha256 cannot be right"),
+    "a backend that is none": ({}, {"backend": "torch"}, "its backend cannot be right"),
+    "seconds of words": ({}, {"seconds_by_trial": ["1"] * 3}, "its seconds cannot be right"),
+    "seconds without end": ({}, {"seconds_by_trial": [1e308] * 3}, "its seconds cannot be right"),
+    "seconds of one": ({}, {"seconds_by_trial": [1.0]}, "its seconds_by_trial are not one number"),
+    "seconds of none": ({}, {"seconds_by_trial": 3}, "its seconds_by_trial are not one number"),
+}
+
+
+@pytest.mark.parametrize("kind", CONTRADICTIONS)
+def test_results_that_cannot_be_right_are_refused(kind, digits, tmp_path):
+    results = mp.run_experiment(digits, replace(SMALL, by_epoch=True, epochs=1), backend="numpy")
+    arrays, facts, reason = CONTRADICTIONS[kind]
+    path, _ = mp.save_results(results, tmp_path, name="mine")
+    change_file(path, path, arrays, **facts)
+    with pytest.raises(mp.InputError, match=rf"mine\.npz: {reason}"):
+        mp.load_results(path)
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist"])
+def test_images_are_known_by_their_digest_whatever_they_are_called(name, digits, tmp_path):
+    """Others of the same name get neither its settings nor its name; the digits always do."""
+    other = replace(digits, name=name, train_images=digits.train_images * np.float32(0.5))
+    assert mp.experiments.find_known(other) is None
+    assert mp.experiments.init_settings(other).kappa is not None
+    made = mp.run_experiment(other, replace(SMALL, trials=1), backend="numpy")
+    assert made.header["dataset"] == f"{name} (other images)"
+    path, _ = mp.save_results(made, tmp_path, name="mine")
+    change_file(path, path, dataset=name)  # as older versions wrote it
+    assert mp.load_results(path).header["dataset"] == f"{name} (other images)"
+    renamed = replace(digits, name="mine")
+    assert mp.experiments.init_settings(renamed) == mp.Settings()
+    assert describe_run(renamed, SMALL)["dataset"] == "digits"
+
+
+def test_a_file_that_holds_no_results_is_not_replaced(results, tmp_path):
+    """A dataset that has an experiment's name, say; and nobody is told to delete it."""
+    path = tmp_path / "serial-position.npz"
+    for content, reason in (({"train_images": np.eye(2)}, "it holds no experiment"), (None, "")):
+        path.write_bytes(b"torn") if content is None else np.savez(path, **content)
+        before = path.read_bytes()
+        words = rf"{reason}.*; it is not replaced: choose another folder$"
+        with pytest.raises(mp.OutputError, match=words):
+            mp.save_results(results, tmp_path, name="serial-position")
+        assert path.read_bytes() == before
+
+
+def test_results_are_replaced_by_more_trials_and_not_by_fewer(digits, results, tmp_path):
+    fewer = mp.run_experiment(digits, replace(SMALL, trials=2), backend="numpy")
+    mp.save_results(fewer, tmp_path, name="mine")
+    path, _ = mp.save_results(results, tmp_path, name="mine")
+    before = path.read_bytes()
+    with pytest.raises(mp.OutputError, match=r"other settings \(trials 3, now 2\)"):
+        mp.save_results(fewer, tmp_path, name="mine")
+    assert path.read_bytes() == before
 
 
 def test_settings_that_are_no_settings_are_another_run(results, tmp_path):

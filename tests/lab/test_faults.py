@@ -6,6 +6,8 @@ worker or scheduler that is killed (test_cluster), a trial stopped within (test_
 
 import json
 import os
+import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -21,7 +23,7 @@ from worlds import REPRODUCE
 import metaplastic_np as mp
 from metaplastic_np import cli
 from metaplastic_np._util import storage
-from metaplastic_np.cli import commands, plans
+from metaplastic_np.cli import plans
 from metaplastic_np.experiments import checkpoints, trials
 from metaplastic_np.experiments.settings import describe_run
 
@@ -200,9 +202,53 @@ def test_two_runs_in_one_folder_end_with_whole_files_or_one_line(resume):
     statuses = sorted(process.returncode for process in running)
     assert statuses[0] == 0, complaints
     for process, complaint in zip(running, complaints, strict=True):
-        assert complaint.count("\n") == (process.returncode != 0)
-        assert "unexpected" not in complaint
+        if process.returncode:
+            assert re.fullmatch(
+                r"metaplastic-np: another run is writing there, says .*\.lock: wait for it, or "
+                r"choose another folder; if it does not run any more, delete that file\n",
+                complaint,
+            )
+        else:  # the second may have come when the first was done
+            finished = "this run is finished: nothing is left to learn in shared"
+            assert complaint in ("", f"metaplastic-np: {finished}\n")
     assert contents("shared") == contents("whole")
+
+
+HELD = {  # who holds the folder, and whether that is believed
+    "this process, as in a container": (f"process {os.getpid()} on {platform.node()}", False),
+    "a process that ended": (f"process {2**22 + 1} on {platform.node()}", False),
+    "a number that is none": (f"process {10**30} on {platform.node()}", False),
+    "one that runs": (f"process {os.getppid()} on {platform.node()}", True),
+    "one of another machine": ("process 1 on elsewhere", True),
+    "nobody knows": ("", True),
+    "nonsense": ("process -1 on earth\n", True),
+}
+
+
+@posix
+@pytest.mark.parametrize("holder", HELD)
+def test_a_folder_is_another_process_until_that_has_ended(holder, capsys):
+    words, is_held = HELD[holder]
+    Path("results").mkdir()
+    lock = Path("results/.serial-position.lock")
+    lock.write_text(words)
+    assert cli.main(QUICK) == is_held
+    complaint = capsys.readouterr().err
+    assert lock.exists() == is_held
+    if is_held:
+        assert complaint == (
+            f"metaplastic-np: another run is writing there, says {lock}: wait for it, or choose "
+            "another folder; if it does not run any more, delete that file\n"
+        )
+        assert list(Path("results").iterdir()) == [lock]
+    else:
+        assert complaint == ""
+
+
+def test_two_experiments_share_a_folder_at_once(capsys):
+    Path("results").mkdir()
+    Path("results/.hebb-repetition.lock").write_text("process 1 on elsewhere")
+    assert cli.main(QUICK) == 0
 
 
 def test_no_clock_that_can_be_set_back_is_looked_at(monkeypatch):
@@ -210,13 +256,13 @@ def test_no_clock_that_can_be_set_back_is_looked_at(monkeypatch):
     noon = iter(range(10**9, 0, -3600))
     monkeypatch.setattr(time, "time", lambda: next(noon))
     assert cli.main([*QUICK, "--out", "whole"]) == 0
-    real = commands.clear_checkpoints
-    monkeypatch.setattr(commands, "clear_checkpoints", lambda *_: None)
+    real = plans.clear_checkpoints
+    monkeypatch.setattr(plans, "clear_checkpoints", lambda *_: None)
     assert cli.main([*QUICK, "--out", "resumed"]) == 0
     (kept,) = Path("resumed").glob("*.trials")
     for age, path in enumerate(sorted(kept.iterdir())):
         os.utime(path, (10**10 * (age % 2), 10**10 * (age % 2)))
-    monkeypatch.setattr(commands, "clear_checkpoints", real)
+    monkeypatch.setattr(plans, "clear_checkpoints", real)
     (Path("resumed") / "serial-position.npz").unlink()
     assert cli.main([*QUICK, "--out", "resumed", "--resume"]) == 0
     assert contents("resumed") == contents("whole")
@@ -235,9 +281,11 @@ def make_trial(path):
     checkpoints.write_trial(path.parent, 0, arrays, header)
 
 
+IDENTITY = checkpoints.describe_trial(describe_run(mp.load_digits(), TINY), 0)
+
+
 def read_trial(path):
-    (found,) = checkpoints.read_trials(path.parent, describe_run(mp.load_digits(), TINY)).values()
-    return found
+    return checkpoints.read_trial(path, IDENTITY)
 
 
 def make_state(path):
@@ -247,8 +295,7 @@ def make_state(path):
 
 
 def read_state(path):
-    rows = {"confusion": []}
-    progress = checkpoints.read_progress(path, describe_run(mp.load_digits(), TINY), rows)
+    progress = checkpoints.read_progress(path, IDENTITY, ["confusion"])
     states = {
         f"{n} {name}": a for n, each in enumerate(progress.states) for name, a in each.items()
     }
@@ -349,4 +396,4 @@ def test_a_trial_of_other_settings_is_not_mistaken_for_this_runs(tmp_path):
     make_trial(tmp_path / "trial-0000.npz")
     other = describe_run(mp.load_digits(), replace(TINY, seed=1))
     with pytest.raises(mp.OutputError, match="other settings"):
-        checkpoints.read_trials(tmp_path, other)
+        checkpoints.recover_trials(tmp_path, other)

@@ -221,7 +221,7 @@ def ask(monkeypatch, tmp_path):
             asked[name] = value
             return result
 
-        digits, plan_runs, prepare = mp.load_digits(), commands.plan_runs, plans._prepare
+        digits, plan_runs, settle = mp.load_digits(), commands.plan_runs, plans._settle
         monkeypatch.setattr(plans, "run_experiments", stop)
         monkeypatch.setattr(commands, "load_dataset", lambda name: note("dataset", name, digits))
         monkeypatch.setattr(plans, "open_pool", lambda n: note("jobs", n, nullcontext()))
@@ -233,8 +233,8 @@ def ask(monkeypatch, tmp_path):
         )
         monkeypatch.setattr(
             plans,
-            "_prepare",
-            lambda *of, resume: note("resume", resume, prepare(*of, resume=resume)),
+            "_settle",
+            lambda *of, resume: note("resume", resume, settle(*of, resume=resume)),
         )
         with pytest.raises(Reached):
             cli.main(list(words))

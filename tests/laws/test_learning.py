@@ -748,7 +748,7 @@ def test_learning_goes_on_after_save_and_load_with_the_same_bits(
 def test_a_rule_is_no_network(tmp_path):
     rule = Metaplasticity(initial_weights=np.zeros(3), flexibility=np.ones(3), steepness=1.0)
     save_metaplasticity(tmp_path / "a.npz", rule)
-    with pytest.raises(InputError, match="it does not hold a network"):
+    with pytest.raises(InputError, match="it holds no network"):
         load_network(tmp_path / "a.npz")
     write_arrays(tmp_path / "b.npz", {}, header={"kind": "network", "schema": 1})
     with pytest.raises(InputError, match="it lacks layer_sizes, parameters"):

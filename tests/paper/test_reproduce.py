@@ -1,6 +1,7 @@
 """The whole paper in one command, small: what it writes, resumes, and leaves out."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,159 @@ def test_own_data_are_balanced_first_and_a_resume_keeps_what_was_found(
         assert len(asked) == 1 + number  # a damaged file is no file
 
 
+def test_a_steepness_is_for_the_same_images_and_settings_whatever_the_files_name(
+    own, tmp_path, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(
+        steepness, "balance_steepness", lambda *_, **__: asked.append(1) or 250.0 + len(asked)
+    )
+    folder = tmp_path / "out"
+
+    def balance(*words, path=own):
+        """What a run is balanced to; its results are moved away."""
+        arguments = ["run", "serial-position", "--dataset", str(path), "--trials", "1", *words]
+        arguments += ["--hidden", "8"] * ("--hidden" not in words)
+        assert cli.main([*arguments, "--out", str(folder), "--resume"]) == 0
+        found = mp.load_results(folder / "serial-position.npz").settings.steepness
+        (folder / "serial-position.npz").unlink()
+        return found
+
+    assert balance() == 251
+    renamed = tmp_path / "renamed.npz"
+    renamed.write_bytes(own.read_bytes())
+    assert balance(path=renamed) == 251
+    matter = ["--learning-rate 0.02", "--epochs 2", "--batch 64", "--hidden 9", "--items 9"]
+    matter += ["--non-target none", "--refresh update"]
+    found = [balance(*words.split()) for words in matter]
+    assert found == [252 + number for number in range(len(matter))]
+    assert balance("--networks", "stable", "--seed", "4", "--by-epoch") == 251
+    with np.load(own) as arrays:
+        other = {name: arrays[name][::-1] for name in arrays.files}
+    (tmp_path / "other").mkdir()
+    np.savez(tmp_path / "other" / "own.npz", **other)
+    assert balance(path=tmp_path / "other" / "own.npz") == 252 + len(matter)
+    assert [balance(*words.split()) for words in matter] == found  # all of them are kept
+    monkeypatch.setattr(steepness, "find_version", lambda _: "9.9.9")
+    assert balance() == 253 + len(matter)
+
+
+def test_other_settings_in_the_folder_are_refused_before_a_balance(own, tmp_path, monkeypatch):
+    monkeypatch.setattr(steepness, "balance_steepness", lambda *_, **__: 250.0)
+    arguments = ["run", "serial-position", "--dataset", str(own), "--trials", "1", "--hidden", "8"]
+    arguments += ["--out", str(tmp_path / "out")]
+    assert cli.main(arguments) == 0
+    monkeypatch.setattr(steepness, "balance_steepness", lambda *_, **__: pytest.fail("balanced"))
+    assert cli.main([*arguments, "--epochs", "2"]) == 1
+
+
+# --- what results say about how they were made ---------------------------------------
+
+
+@pytest.fixture
+def small_preset(monkeypatch, made):
+    """Plans as small as those of `made`, as if they were the presets'."""
+    plan = {run: mp.load_results(made / f"{run}.npz").settings for run in sorted(RUNS)[:2]}
+    monkeypatch.setattr(commands, "plan_runs", lambda *_, **__: dict(plan))
+    return plan
+
+
+def look(folder):
+    """The preset that is claimed, and whether the report has a command."""
+    page = (folder / "report.html").read_text("utf-8")
+    preset = json.loads((folder / "claims.json").read_text("utf-8"))["preset"]
+    return preset, "metaplastic-np reproduce --preset" in page
+
+
+def test_a_preset_is_what_all_results_say_and_not_an_old_claims_json(small_preset, tmp_path):
+    folder, command = str(tmp_path), ["reproduce", "--backend", "numpy", "--out", str(tmp_path)]
+    assert cli.main(command) == 0
+    assert look(tmp_path) == ("quick", True)
+    assert cli.main(["report", folder]) == 0
+    assert look(tmp_path) == ("quick", True)
+    first, second = (tmp_path / f"{run}.npz" for run in small_preset)
+    kept = second.read_bytes()
+
+    second.unlink()  # a run is missing
+    assert cli.main(["report", folder]) == 0
+    assert look(tmp_path) == ("custom", False)
+
+    second.write_bytes(kept)  # there is one more
+    (tmp_path / "more.npz").write_bytes(kept)
+    assert cli.main(["report", folder]) == 0
+    assert look(tmp_path) == ("custom", False)
+    (tmp_path / "more.npz").unlink()
+
+    results = mp.load_results(first)  # one was made in another way
+    header = {name: fact for name, fact in results.header.items() if name != "plan"}
+    mp.save_results(replace(results, header=header), tmp_path, name=first.stem)
+    assert cli.main(["report", folder]) == 0
+    assert look(tmp_path) == ("custom", False)
+
+    assert cli.main([*command, "--resume"]) == 0  # the preset again: all of it is there
+    assert look(tmp_path) == ("quick", True)
+
+
+@pytest.mark.parametrize(
+    "words", [["--steepness", "balance"], ["--trials", "1"], ["--epochs", "2"]]
+)
+def test_a_preset_with_other_settings_is_none(words, small_preset, tmp_path, monkeypatch):
+    monkeypatch.setattr(steepness, "balance_steepness", lambda *_, **__: 250.0)
+    assert cli.main(["reproduce", "--backend", "numpy", "--out", str(tmp_path), *words]) == 0
+    assert look(tmp_path) == ("custom", False)
+
+
+def test_own_images_called_digits_are_nobody_elses(own, tmp_path, monkeypatch):
+    """Not the settings, the flexibility, the name or the command of the bundled ones."""
+    path = tmp_path / "digits.npz"
+    path.write_bytes(own.read_bytes())
+    plan = mp.paper.plan_runs(mp.load_npz(path), "quick")
+    assert plan["hebb-repetition"].networks == ("homogeneous:0.8",)
+    tiny = {"hidden": (6,), "epochs": 1, "trials": 2}
+    monkeypatch.setattr(
+        commands,
+        "plan_runs",
+        lambda *_, **__: {"serial-position": replace(plan["serial-position"], **tiny)},
+    )
+    monkeypatch.setattr(steepness, "balance_steepness", lambda *_, **__: 250.0)
+    out = tmp_path / "out"
+    assert cli.main(["reproduce", "--dataset", str(path), "--out", str(out)]) == 0
+    assert look(out) == ("quick", False)
+    judged = json.loads((out / "claims.json").read_text("utf-8"))
+    assert judged["dataset"] == "digits (other images)"
+
+
+def test_seeds_and_images_that_differ_are_not_told_as_one(made):
+    run = mp.load_results(made / "serial-position.npz")
+    other = replace(run, settings=replace(run.settings, seed=1), header={**run.header})
+    other.header["dataset"] = "own"
+    judged = mp.paper.judge_run({"one": run, "other": other}, preset="custom")
+    assert (judged["seed"], judged["dataset"]) == (None, "digits, own")
+
+
+def test_a_report_passes_over_files_that_are_no_results(made, tmp_path, capsys):
+    (tmp_path / "serial-position.npz").write_bytes((made / "serial-position.npz").read_bytes())
+    mp.save_network(tmp_path / "net.npz", mp.init_network((4, 2), rng=np.random.default_rng(0)))
+    np.savez(tmp_path / "own.npz", train_images=np.zeros((3, 2)))
+    (tmp_path / "torn.npz").write_bytes(b"PK")
+    (tmp_path / "folder.npz").mkdir()
+    assert cli.main(["report", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    assert "C12" in out
+    assert sorted(line.split(f"{tmp_path}/")[1] for line in err.splitlines()) == [
+        "folder.npz: Is a directory",
+        "net.npz: it holds no experiment",
+        "own.npz: it holds no experiment",
+        "torn.npz: it is damaged or not an npz file",
+    ]
+    assert all(
+        line.startswith("metaplastic-np: passed over: cannot read") for line in err.splitlines()
+    )
+    (tmp_path / "serial-position.npz").unlink()
+    assert cli.main(["report", str(tmp_path)]) == 2
+    assert "there are no results (*.npz)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("experiment", "word"),
     [
@@ -224,8 +378,8 @@ def test_data_fetch_says_what_it_wrote(capsys, monkeypatch, tmp_path):
 def test_an_option_does_not_undo_the_ablations(capsys, monkeypatch, tmp_path):
     seen = {}
 
-    def stop(_, plan, __, *, balance_trials):
-        assert balance_trials == 0
+    def stop(_, plan, __, *, balance_trials, preset):
+        assert (balance_trials, preset) == (0, "custom")
         seen.update(plan)
         raise KeyboardInterrupt
 
