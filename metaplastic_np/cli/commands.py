@@ -26,7 +26,7 @@ from ..experiments import (
     save_results,
 )
 from ..paper import EXPERIMENTS, judge_run, make_report, measure_plan, plan_runs, show_all
-from ..plots import make_figure, save_figure
+from ..plots import Picture, make_figure, save_figure
 from ..scenarios import Dataset, check_item_count, check_sources, fetch_mnist, load_dataset
 from .options import (
     BenchOptions,
@@ -40,7 +40,7 @@ from .options import (
 from .plans import clear_checkpoints, learn_plan
 from .steepness import count_balance_trials
 from .tables import format_claims, format_picture, format_table
-from .words import complain
+from .words import complain, say
 
 SCRIPT_SECONDS = 5.0  # to end after Ctrl-C
 
@@ -74,13 +74,26 @@ def run(options: RunOptions) -> int:
     files = save_results(found, running.out, name=row.name)
     clear_checkpoints(running.out, results)
     picture = row.show(found)
-    files += save_figure(make_figure(picture), running.out / row.name)
+    figures = _draw(picture, running.out / row.name)
     is_one_pass = row.schedule == "single-pass"
-    print(format_table(found) if is_one_pass else format_picture(picture, found))
-    print(f"\n{time.perf_counter() - started:.1f} s, {backend}; written:")
-    for path in files:
-        print(f"  {path}")
-    return 0
+    say(format_table(found) if is_one_pass else format_picture(picture, found))
+    say(f"\n{time.perf_counter() - started:.1f} s, {backend}; written:")
+    say("\n".join(f"  {path}" for path in files + figures))
+    return 0 if figures else 1
+
+
+def _draw(picture: Picture, path: Path) -> list[Path]:
+    """Write a figure; if that fails, say so and go on: results are on disk already."""
+    try:
+        return save_figure(make_figure(picture), path)
+    except errors.OutputError:
+        raise
+    except Exception as error:  # of Matplotlib, its fonts, or for want of memory
+        complain(
+            f"the results are kept in {path.parent}, but {path.name} could not be drawn "
+            f"({type(error).__name__}: {error})"
+        )
+        return []
 
 
 def reproduce(options: ReproduceOptions) -> int:
@@ -110,10 +123,12 @@ def reproduce(options: ReproduceOptions) -> int:
     for name, found in results.items():
         save_results(found, running.out, name=name)
     clear_checkpoints(running.out, results)
-    path = _write_report(running.out, results, preset=preset if plan == planned else "custom")
-    print(f"\n{learned:.0f} s of learning, {time.perf_counter() - started:.0f} s in all, {backend}")
-    print(f"open {path}")
-    return 0
+    path, status = _write_report(
+        running.out, results, preset=preset if plan == planned else "custom"
+    )
+    say(f"\n{learned:.0f} s of learning, {time.perf_counter() - started:.0f} s in all, {backend}")
+    say(f"open {path}")
+    return status
 
 
 def report(options: ReportOptions) -> int:
@@ -130,25 +145,31 @@ def report(options: ReportOptions) -> int:
     preset = "custom"
     with suppress(OSError, ValueError, KeyError, TypeError):  # not there, or says nothing
         preset = str(json.loads((options.folder / "claims.json").read_text("utf-8"))["preset"])
-    print(f"open {_write_report(options.folder, results, preset=preset)}")
-    return 0
+    path, status = _write_report(options.folder, results, preset=preset)
+    say(f"open {path}")
+    return status
 
 
-def _write_report(folder: Path, results: Mapping[str, Results], *, preset: str) -> Path:
-    """claims.json, every figure, and the report that has them all; print the claims."""
+def _write_report(folder: Path, results: Mapping[str, Results], *, preset: str) -> tuple[Path, int]:
+    """claims.json, every figure, and the report that has them all; print the claims.
+
+    The status is 1 if a figure could not be drawn.
+    """
     judged = judge_run(results, preset=preset)
     text = json.dumps(judged, indent=1, allow_nan=False)
     write_atomic(folder / "claims.json", lambda file: file.write(text.encode()))
     drawn = {}
     figures = errors.check_output_folder(folder / "figures")
-    for name, picture in show_all(results).items():
-        _, svg = save_figure(make_figure(picture), figures / name)
-        drawn[name] = picture, svg.read_bytes()
+    pictures = show_all(results)
+    for name, picture in pictures.items():
+        if written := _draw(picture, figures / name):
+            drawn[name] = picture, written[-1].read_bytes()
     page = make_report(results, judged, drawn)
     path = folder / "report.html"
-    write_atomic(path, lambda file: file.write(page.encode()))
-    print(format_claims(judged))
-    return path
+    # A name of bytes that are no text, of a dataset or a folder, is shown with question marks.
+    write_atomic(path, lambda file: file.write(page.encode("utf-8", "replace")))
+    say(format_claims(judged))
+    return path, int(len(drawn) < len(pictures))
 
 
 def _announce(dataset: Dataset, plan: Mapping[str, Settings], running: Running) -> None:
@@ -173,7 +194,7 @@ def list_data(options: DataOptions) -> int:
     """Which images there are, and where."""
     sources = check_sources()
     for name, status, where in sources:
-        print(f"{name:<8} {status:<9} {where}")
+        say(f"{name:<8} {status:<9} {where}")
     is_damaged = any(status.startswith("damaged") for _, status, _ in sources)
     return int(options.is_check and is_damaged)
 
@@ -181,7 +202,7 @@ def list_data(options: DataOptions) -> int:
 def fetch_data() -> int:
     """Download MNIST."""
     for path in fetch_mnist(on_file=lambda path: complain(f"{path.name} is here")):
-        print(path)
+        say(str(path))
     return 0
 
 
@@ -194,7 +215,7 @@ def info() -> int:
 
         facts["kernel cache"] = _fast.cache_folder() or "none (set NUMBA_CACHE_DIR)"
     for name, value in facts.items():
-        print(f"{name:<15} {', '.join(value) if isinstance(value, list) else value}")
+        say(f"{name:<15} {', '.join(value) if isinstance(value, list) else value}")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -86,8 +87,9 @@ def _progress(
     work = {name: measure_work(dataset, settings) for name, settings in plan.items()}
     trials = sum(settings.trials for settings in plan.values())
     total = sum(work[name] * settings.trials for name, settings in plan.items())
-    form = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}, {postfix}"
-    with tqdm(total=total, bar_format=form, disable=None, postfix=f"{trials} trials") as bar:
+    form = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"  # tqdm puts a comma before it
+    is_off = None if sys.stderr else True  # None: where nobody watches
+    with tqdm(total=total, bar_format=form, disable=is_off, postfix=f"{trials} trials") as bar:
 
         def on_trial(done: Mapping[str, int]) -> None:
             bar.set_postfix_str(f"{sum(done.values())} of {trials} trials", refresh=False)

@@ -37,7 +37,7 @@ CALIBRATED: dict[str, dict[str, Any]] = {
         "steepness": {10: 8_000.0, 30: 4_800.0},
     },
 }
-MOST_ITEMS = 10_000
+MOST_ITEMS, MOST_TRIALS = 10_000, 1_000_000
 SCHEMA = 2  # of the files of a run; 1 had the answers to new items in an array of their own
 RUN_KEYS = ("kind", "schema", "dataset", "dataset_sha256")  # of a run, besides its settings
 KAPPA = 7.5  # where nothing was calibrated
@@ -140,10 +140,13 @@ class Settings:
             "hidden": checks.check_counts("hidden", self.hidden),
         }
         plain["by_epoch"] = _check_by_epoch(self.by_epoch, plain["n_items"])
-        for name in ("trials", "n_train_images", "n_test_images", "batch_size", "epochs"):
+        for name in ("n_train_images", "n_test_images", "batch_size", "epochs"):
             plain[name] = checks.check_count(name, getattr(self, name))
-        for name in ("seed", "n_features"):
-            plain[name] = checks.check_count(name, getattr(self, name), minimum=0)
+        plain["trials"] = checks.check_count("trials", self.trials, maximum=MOST_TRIALS)
+        plain["n_features"] = checks.check_count("n_features", self.n_features, minimum=0)
+        for name in ("modulate_biases", "by_flexibility"):
+            plain[name] = checks.check_flag(name, getattr(self, name))
+        plain["seed"] = checks.check_count("seed", self.seed, minimum=0, maximum=np.inf)
         if self.steepness is None and self.kappa is None:
             plain["steepness"] = measure_default_steepness(plain["n_items"])
         if self.steepness is not None and self.kappa is not None:

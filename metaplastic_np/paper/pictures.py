@@ -16,7 +16,7 @@ from ..metrics import (
     measure_rank_correlation,
     measure_serial_position_curve,
 )
-from ..plots import Matrix, Panel, Picture, Series
+from ..plots import BAND_TRIALS, Matrix, Panel, Picture, Series
 from ..scenarios import PASSES, measure_positions
 
 __all__ = ["show_serial_position"]
@@ -42,7 +42,10 @@ def _each(results: Results, values: Float, x: Any) -> list[Series]:
 
 def _of_trials(results: Results) -> str:
     trials, name = results.settings.trials, results.header["dataset"]
-    of = f"means and 95 % intervals of {trials} trials" if trials > 1 else "one trial"
+    if trials >= BAND_TRIALS:
+        of = f"means and 95 % intervals of {trials} trials"
+    else:
+        of = f"means of {trials} trials, and each of them, thin" if trials > 1 else "one trial"
     return f"{name}, seed {results.settings.seed}, {of}"
 
 
