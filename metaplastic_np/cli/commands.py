@@ -89,10 +89,8 @@ def _draw(picture: Picture, path: Path) -> list[Path]:
     except errors.OutputError:
         raise
     except Exception as error:  # of Matplotlib, its fonts, or for want of memory
-        complain(
-            f"the results are kept in {path.parent}, but {path.name} could not be drawn "
-            f"({type(error).__name__}: {error})"
-        )
+        kind = type(error).__name__
+        complain(f"the figure {path.name} could not be drawn ({kind}: {error}); results are kept")
         return []
 
 

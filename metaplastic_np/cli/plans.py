@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from .._util import checks, errors
@@ -88,6 +89,7 @@ def _progress(
     trials = sum(settings.trials for settings in plan.values())
     total = sum(work[name] * settings.trials for name, settings in plan.items())
     form = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"  # tqdm puts a comma before it
+    tqdm.set_lock(RLock())  # its own is a semaphore of the system, and outlives a killed process
     is_off = None if sys.stderr else True  # None: where nobody watches
     with tqdm(total=total, bar_format=form, disable=is_off, postfix=f"{trials} trials") as bar:
 

@@ -63,10 +63,10 @@ def _own_style() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        mpl = _import_matplotlib()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph ")
-            warnings.filterwarnings("ignore", category=mpl.MatplotlibDeprecationWarning)
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            mpl = _import_matplotlib()
             shipped = mpl.rcParamsDefault.items()
             style = {name: value for name, value in shipped if not name.startswith("backend")}
             with mpl.rc_context(style | OWN):
@@ -83,9 +83,11 @@ def _import_matplotlib() -> Any:
     try:
         import matplotlib as mpl
     finally:
-        os.environ.update({"MPLBACKEND": backend} if backend else {})
-    with suppress(ValueError):
-        mpl.rcParams.update({"backend": backend} if backend else {})
+        if backend:
+            os.environ["MPLBACKEND"] = backend
+    if backend:
+        with suppress(ValueError):
+            mpl.rcParams["backend"] = backend  # as it would have done itself
     return mpl
 
 
