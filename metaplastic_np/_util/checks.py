@@ -14,6 +14,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Iterable
+from contextlib import suppress
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any, NoReturn
 
@@ -26,6 +28,7 @@ FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 BACKENDS = ("auto", "numba", "numpy")
 PIECE = 1_000_000  # how many numbers are tested at once
 MOST_COUNTED = 10**8  # of anything: more is a slip of the keyboard, and no array has room for it
+LEAST_MEMORY = 700 * 2**20  # bytes, most of them libraries: Numba, LLVM, SciPy, Matplotlib
 MOST_SHOWN = 200  # how many letters of a wrong argument a message shows
 
 
@@ -110,6 +113,7 @@ def check_backend(backend: str | None) -> str:
         backend = os.environ.get("METAPLASTIC_NP_BACKEND") or "auto"
         name = "METAPLASTIC_NP_BACKEND" if backend != "auto" else name
     check_choice(name, backend, BACKENDS)
+    _reserve_memory()
     if backend == "numpy":
         return backend
     try:
@@ -123,6 +127,16 @@ def check_backend(backend: str | None) -> str:
         return "numpy"
     # Without its compiler, Numba's loops are Python's: ten times slower than NumPy.
     return "numpy" if backend == "auto" and numba.config.DISABLE_JIT else "numba"
+
+
+@lru_cache
+def _reserve_memory() -> None:
+    """Fail, where a limit (ulimit -v) leaves less than learning takes: OpenBLAS waits for ever."""
+    with suppress(ImportError):  # there are no such limits
+        import resource
+
+        if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+            np.empty(LEAST_MEMORY, np.uint8)
 
 
 def check_rng(rng: object) -> np.random.Generator:

@@ -63,7 +63,7 @@ def learn_plan(
                     checkpoints=checkpoints,
                     on_trial=on_trial,
                 )
-        except (KeyboardInterrupt, errors.WorkerError):
+        except (KeyboardInterrupt, MemoryError, errors.WorkerError):
             kept = sum(
                 len(read_trials(checkpoints[name], describe_run(dataset, settings)))
                 for name, settings in plan.items()

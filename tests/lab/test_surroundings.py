@@ -23,7 +23,7 @@ from test_cli import ends_soon
 import metaplastic_np as mp
 from metaplastic_np import cli
 from metaplastic_np._util import checks
-from metaplastic_np.cli import commands
+from metaplastic_np.cli import commands, plans
 from metaplastic_np.experiments import workers
 
 RUN = ["run", "serial-position", "--items", "3", "--trials", "2", "--hidden", "8", "--epochs", "1"]
@@ -351,6 +351,34 @@ def test_sigterm_is_left_to_who_handles_it_and_to_others_when_the_command_is_don
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such limits")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("megabytes", [250, 500, 700])
+def test_a_limit_on_memory_is_one_line_and_not_a_wait(megabytes, jobs):
+    found = shell(f'ulimit -v {megabytes}000; "$@" {" ".join(RUN)} --jobs {jobs}')
+    assert found.returncode == 1
+    assert found.stderr.startswith("metaplastic-np: this does not fit into memory: Unable to")
+    assert found.stderr.count("\n") == 1
+    assert not Path("results").exists()
+
+
+def test_memory_that_runs_out_keeps_finished_trials(capsys, monkeypatch):
+    real = plans.run_experiments
+
+    def run_out(*arguments, on_trial, **options):
+        def stop(done):
+            on_trial(done)
+            np.empty(10**17, np.uint8)
+
+        return real(*arguments, on_trial=stop, **options)
+
+    monkeypatch.setattr(plans, "run_experiments", run_out)
+    assert cli.main(RUN) == 1
+    kept, why = capsys.readouterr().err.splitlines()
+    assert kept == "metaplastic-np: 1 of 2 trials are kept in results; add --resume to go on"
+    assert why.startswith("metaplastic-np: this does not fit into memory: Unable to allocate")
 
 
 # --- Numba's switches ----------------------------------------------------------------
