@@ -19,8 +19,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
-from numba import config, njit
+from numba import njit
 
 UNCACHED = (
     "Numba found no folder to keep compiled kernels in, so every process compiles them again; "
@@ -32,6 +33,7 @@ _warned: list[str] = []
 def compile_loops(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile without the GIL, with NumPy's division, and keep the machine code if possible."""
     how: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+    config: Any = numba.config
     given = config.CACHE_DIR
     with suppress(RuntimeError):
         return njit(cache=True, **how)(function)

@@ -126,7 +126,8 @@ def check_backend(backend: str | None) -> str:
             ) from error
         return "numpy"
     # Without its compiler, Numba's loops are Python's: ten times slower than NumPy.
-    return "numpy" if backend == "auto" and numba.config.DISABLE_JIT else "numba"
+    is_off = vars(numba.config)["DISABLE_JIT"]
+    return "numpy" if backend == "auto" and is_off else "numba"
 
 
 @lru_cache

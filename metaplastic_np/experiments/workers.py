@@ -94,6 +94,8 @@ def _limit_jobs(jobs: int) -> int:
     most, reason = cores, f"cores that can be used: {cores}"
     if sys.platform == "win32" and cores > WINDOWS_MOST:
         most, reason = WINDOWS_MOST, f"Windows waits for at most {WINDOWS_MOST}"
+    if getattr(sys.modules["__main__"], "__file__", "") == "<stdin>":
+        most, reason = 1, "workers cannot read again a script that came from standard input"
     if current_process().daemon:
         most, reason = 1, "this process is a worker itself, and may start none"
     if jobs > most:

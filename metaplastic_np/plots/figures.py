@@ -164,7 +164,8 @@ def plot_panel(axes: Axes, panel: Panel) -> None:
         else:
             axes.plot(x, mean, markevery=-(-len(mean) // MOST_MARKERS), **options)
             if ends:
-                axes.fill_between(x, *ends, color=style["color"], alpha=0.18, linewidth=0)
+                low, high = ends
+                axes.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
         for trial in spread.values():
             axes.plot(x, trial, **one_trial)
     axes.set(xlabel=panel.xlabel, ylabel=panel.ylabel)

@@ -77,14 +77,14 @@ def test_a_name_of_bytes_that_are_no_text_is_printed_and_reported(capsys):
     labels = np.arange(60) % 4
     images = rng.random((4, 5, 5))[labels] + 0.1 * rng.random((60, 5, 5))
     arrays = {f"{part}_images": images for part in ("train", "test")}
-    name = os.fsdecode(b"caf\xe9$^$x\x07.npz")
+    name = os.fsdecode(b"\xe9t\xe9$^$x\x07.npz")
     np.savez(name, train_labels=labels, test_labels=labels, **arrays)
     assert cli.main([*RUN, "--dataset", name, "--kappa", "7"]) == 0
     assert cli.main(["report", "results"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert "caf?$^$x" in out
-    assert "caf?$^$x" in Path("results/report.html").read_text("utf-8")
+    assert "?t?$^$x" in out
+    assert "?t?$^$x" in Path("results/report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("command", ["info", "--help", "data list"])
@@ -194,6 +194,13 @@ def test_a_script_without_a_guard_is_told_what_to_do(start):
     assert "workers import the script that starts them, and this one starts workers again" in last
     assert 'below `if __name__ == "__main__":`' in last
     assert found.stderr.count("Traceback") == ("open_pool" in start)  # the script's own
+
+
+def test_a_script_from_standard_input_runs_its_trials_itself():
+    script = "import metaplastic_np as mp\nwith mp.open_pool(2) as pool: print(pool)\n"
+    found = subprocess.run([sys.executable, "-"], input=script, capture_output=True, text=True)
+    assert found.stdout == "None\n"
+    assert "workers cannot read again a script that came from standard input" in found.stderr
 
 
 def in_a_worker(kind):
