@@ -123,6 +123,7 @@ def test_every_picture_is_drawn_as_it_is_printed(evidence, name, n_trials):
     some = {run: first_trials(results, n_trials) for run, results in evidence.items()}
     picture = mp.paper.show_all(some)[name]
     assert ("one trial" in picture.title) == (n_trials == 1)
+    assert ("(thin: each trial)" in picture.title) == (n_trials == 3 and name != "which-synapses")
     figure = mp.make_figure(picture)
     figure.draw_without_rendering()  # a warning is an error
     for part, row in zip(figure.subfigs, picture.rows, strict=True):
