@@ -10,10 +10,16 @@ Numba's cache sees edits of one file only: kernels that call each other must sta
 
 from __future__ import annotations
 
+import os
+import stat
+import tempfile
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 from numba import njit
 
@@ -27,13 +33,30 @@ _warned: list[str] = []
 def compile_loops(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile without the GIL, with NumPy's division, and keep the machine code if possible."""
     how: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
-    try:
+    config: Any = numba.config
+    given = config.CACHE_DIR
+    with suppress(RuntimeError):
         return njit(cache=True, **how)(function)
-    except RuntimeError:  # no cache folder can be written
+    try:  # neither the package's folder nor the home can be written
+        config.CACHE_DIR = _find_temporary_folder()
+        return njit(cache=True, **how)(function)
+    except (RuntimeError, OSError):
         if UNCACHED not in _warned:
             _warned.append(UNCACHED)
             warnings.warn(UNCACHED, RuntimeWarning, stacklevel=2)
         return njit(**how)(function)
+    finally:
+        config.CACHE_DIR = given
+
+
+def _find_temporary_folder() -> str:
+    """A temporary folder of the user's own; "" if others may write to it, since it will be run."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir(), f"metaplastic_np-{user}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    is_own = stat.S_ISDIR(found.st_mode) and found.st_uid == user and not found.st_mode & 0o022
+    return str(folder) if is_own or os.name == "nt" else ""
 
 
 @compile_loops

@@ -14,6 +14,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Iterable
+from contextlib import suppress
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any, NoReturn
 
@@ -25,6 +27,8 @@ from .errors import InputError, has_shape
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 BACKENDS = ("auto", "numba", "numpy")
 PIECE = 1_000_000  # how many numbers are tested at once
+MOST_COUNTED = 10**8  # of anything: more is a slip of the keyboard, and no array has room for it
+LEAST_MEMORY = 600 * 2**20  # bytes; most of them are libraries: Numba, LLVM, SciPy
 MOST_SHOWN = 200  # how many letters of a wrong argument a message shows
 
 
@@ -70,7 +74,7 @@ def check_probability(name: str, value: float) -> float:
     return float(value)
 
 
-def check_count(name: str, value: int, *, minimum: int = 1, maximum: float = np.inf) -> int:
+def check_count(name: str, value: int, *, minimum: int = 1, maximum: float = MOST_COUNTED) -> int:
     """Require a whole number from `minimum` to `maximum`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < minimum:
         raise_expected(name, f"be a whole number, at least {minimum}", repr(value))
@@ -79,8 +83,15 @@ def check_count(name: str, value: int, *, minimum: int = 1, maximum: float = np.
     return int(value)
 
 
+def check_flag(name: str, value: object) -> bool:
+    """Require True or False: a word such as "no" would count as True."""
+    if not isinstance(value, bool | np.bool_):
+        raise_expected(name, "be True or False", repr(value))
+    return bool(value)
+
+
 def check_counts(
-    name: str, values: Iterable[int], *, minimum: int = 1, maximum: float = np.inf
+    name: str, values: Iterable[int], *, minimum: int = 1, maximum: float = MOST_COUNTED
 ) -> tuple[int, ...]:
     """Require a list of whole numbers, which may be empty."""
     if not isinstance(values, Iterable) or isinstance(values, str):
@@ -102,10 +113,11 @@ def check_backend(backend: str | None) -> str:
         backend = os.environ.get("METAPLASTIC_NP_BACKEND") or "auto"
         name = "METAPLASTIC_NP_BACKEND" if backend != "auto" else name
     check_choice(name, backend, BACKENDS)
+    _reserve_memory()
     if backend == "numpy":
         return backend
     try:
-        import numba  # noqa: F401
+        import numba
     except ImportError as error:
         if backend == "numba":
             raise InputError(
@@ -113,7 +125,19 @@ def check_backend(backend: str | None) -> str:
                 "install numba, or use backend='numpy'"
             ) from error
         return "numpy"
-    return "numba"
+    # Without its compiler, Numba's loops are Python's: ten times slower than NumPy.
+    is_off = vars(numba.config)["DISABLE_JIT"]
+    return "numpy" if backend == "auto" and is_off else "numba"
+
+
+@lru_cache
+def _reserve_memory() -> None:
+    """Fail, where a limit (ulimit -v) leaves less than learning takes: OpenBLAS waits for ever."""
+    with suppress(ImportError):  # there are no such limits
+        import resource
+
+        if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+            np.empty(LEAST_MEMORY, np.uint8)
 
 
 def check_rng(rng: object) -> np.random.Generator:

@@ -33,7 +33,7 @@ from ..paper import (
     plan_runs,
     show_all,
 )
-from ..plots import make_figure, save_figure
+from ..plots import Picture, make_figure, save_figure
 from ..scenarios import Dataset, check_item_count, check_sources, fetch_mnist, load_dataset
 from .options import (
     BenchOptions,
@@ -47,7 +47,7 @@ from .options import (
 from .plans import learn_plan
 from .steepness import count_balance_trials
 from .tables import format_claims, format_picture, format_table
-from .words import complain
+from .words import complain, say
 
 SCRIPT_SECONDS = 5.0  # to end after Ctrl-C
 
@@ -80,13 +80,24 @@ def run(options: RunOptions) -> int:
     found = results[row.name]
     files = [running.out / f"{row.name}.{ending}" for ending in ("npz", "csv")]
     picture = row.show(found)
-    files += save_figure(make_figure(picture), running.out / row.name)
+    figures = _draw(picture, running.out / row.name)
     is_one_pass = row.schedule == "single-pass"
-    print(format_table(found) if is_one_pass else format_picture(picture, found))
-    print(f"\n{time.perf_counter() - started:.1f} s, {backend}; written:")
-    for path in files:
-        print(f"  {path}")
-    return 0
+    say(format_table(found) if is_one_pass else format_picture(picture, found))
+    say(f"\n{time.perf_counter() - started:.1f} s, {backend}; written:")
+    say("\n".join(f"  {path}" for path in files + figures))
+    return 0 if figures else 1
+
+
+def _draw(picture: Picture, path: Path) -> list[Path]:
+    """Write a figure; if that fails, say so and go on: results are on disk already."""
+    try:
+        return save_figure(make_figure(picture), path)
+    except errors.OutputError:
+        raise
+    except Exception as error:  # of Matplotlib, its fonts, or for want of memory
+        kind = type(error).__name__
+        complain(f"the figure {path.name} could not be drawn ({kind}: {error}); results are kept")
+        return []
 
 
 def reproduce(options: ReproduceOptions) -> int:
@@ -115,10 +126,10 @@ def reproduce(options: ReproduceOptions) -> int:
         preset=preset if is_preset else "custom",
     )
     learned = time.perf_counter() - started
-    path = _write_report(running.out, results)
-    print(f"\n{learned:.0f} s of learning, {time.perf_counter() - started:.0f} s in all, {backend}")
-    print(f"open {path}")
-    return 0
+    path, status = _write_report(running.out, results)
+    say(f"\n{learned:.0f} s of learning, {time.perf_counter() - started:.0f} s in all, {backend}")
+    say(f"open {path}")
+    return status
 
 
 def report(options: ReportOptions) -> int:
@@ -137,25 +148,31 @@ def report(options: ReportOptions) -> int:
         raise errors.InputError(
             f"there are no results (*.npz) in {options.folder}: run an experiment first"
         )
-    print(f"open {_write_report(options.folder, results)}")
-    return 0
+    path, status = _write_report(options.folder, results)
+    say(f"open {path}")
+    return status
 
 
-def _write_report(folder: Path, results: Mapping[str, Results]) -> Path:
-    """claims.json, every figure, and the report that has them all; print the claims."""
+def _write_report(folder: Path, results: Mapping[str, Results]) -> tuple[Path, int]:
+    """claims.json, every figure, and the report that has them all; print the claims.
+
+    The status is 1 if a figure could not be drawn.
+    """
     judged = judge_run(results, preset=find_preset(results))
     text = json.dumps(judged, indent=1, allow_nan=False)
     write_atomic(folder / "claims.json", lambda file: file.write(text.encode()))
     drawn = {}
     figures = errors.check_output_folder(folder / "figures")
-    for name, picture in show_all(results).items():
-        _, svg = save_figure(make_figure(picture), figures / name)
-        drawn[name] = picture, svg.read_bytes()
+    pictures = show_all(results)
+    for name, picture in pictures.items():
+        if written := _draw(picture, figures / name):
+            drawn[name] = picture, written[-1].read_bytes()
     page = make_report(results, judged, drawn)
     path = folder / "report.html"
-    write_atomic(path, lambda file: file.write(page.encode()))
-    print(format_claims(judged))
-    return path
+    # A name of bytes that are no text, of a dataset or a folder, is shown with question marks.
+    write_atomic(path, lambda file: file.write(page.encode("utf-8", "replace")))
+    say(format_claims(judged))
+    return path, int(len(drawn) < len(pictures))
 
 
 def _announce(dataset: Dataset, plan: Mapping[str, Settings], running: Running) -> None:
@@ -180,7 +197,7 @@ def list_data(options: DataOptions) -> int:
     """Which images there are, and where."""
     sources = check_sources()
     for name, status, where in sources:
-        print(f"{name:<8} {status:<9} {where}")
+        say(f"{name:<8} {status:<9} {where}")
     is_damaged = any(status.startswith("damaged") for _, status, _ in sources)
     return int(options.is_check and is_damaged)
 
@@ -188,7 +205,7 @@ def list_data(options: DataOptions) -> int:
 def fetch_data() -> int:
     """Download MNIST."""
     for path in fetch_mnist(on_file=lambda path: complain(f"{path.name} is here")):
-        print(path)
+        say(str(path))
     return 0
 
 
@@ -201,7 +218,7 @@ def info() -> int:
 
         facts["kernel cache"] = _fast.cache_folder() or "none (set NUMBA_CACHE_DIR)"
     for name, value in facts.items():
-        print(f"{name:<15} {', '.join(value) if isinstance(value, list) else value}")
+        say(f"{name:<15} {', '.join(value) if isinstance(value, list) else value}")
     return 0
 
 

@@ -1,15 +1,18 @@
 """The command line: ``metaplastic-np`` and ``python -m metaplastic_np``.
 
-Exit status 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C. Errors are one line on stderr.
+Exit status 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM. Errors are one
+line on stderr.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
+import signal
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,7 +32,7 @@ from .options import (
     Running,
     RunOptions,
 )
-from .words import PROGRAM, complain
+from .words import PROGRAM, complain, say
 
 __all__ = ["main"]
 
@@ -54,14 +57,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["run", "serial-position", "--trials", "0"])
     2
     """
-    try:
-        found = _parser().parse_args(arguments)
-    except SystemExit as stop:  # argparse has said why, or has shown the help
-        return int(stop.code or 0)
-    options = () if found.options is None else (_make(found.options, found),)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _stopped_by_sigterm() as stops:
         warnings.showwarning = _show_warning
-        return _guarded(found.command, *options)
+        return _guarded(arguments, stops)
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[list[int]]:
+    """Let SIGTERM do what Ctrl-C does, which ends workers and says what is kept; note that it was.
+
+    As a scheduler sends it, or a machine that shuts down. Not where somebody else handles it.
+    """
+    stops: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield stops
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        stops.append(number)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield stops
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _make(kind: type[Any], found: argparse.Namespace) -> Any:
@@ -75,14 +96,17 @@ def _make(kind: type[Any], found: argparse.Namespace) -> Any:
     return kind(**values)
 
 
-def _guarded(command: Callable[..., int], *options: Any) -> int:
-    """Run a command; whatever goes wrong becomes one line and an exit status."""
+def _guarded(arguments: Sequence[str] | None, stops: list[int]) -> int:
+    """Run what is asked for; whatever goes wrong becomes one line and an exit status."""
     try:
-        status = command(*options)
-        sys.stdout.flush()  # a reader that went away is met here, not at exit
-        return status
+        try:
+            found = _parser().parse_args(arguments)
+        except SystemExit as stop:  # argparse has said why, or has shown the help
+            return int(stop.code or 0)
+        options = () if found.options is None else (_make(found.options, found),)
+        return int(found.command(*options))
     except KeyboardInterrupt:
-        return _stopped()
+        return _stopped(stops)
     except errors.InputError as error:
         complain(str(error))
         return 2
@@ -92,12 +116,11 @@ def _guarded(command: Callable[..., int], *options: Any) -> int:
     except MemoryError as error:
         complain(f"this does not fit into memory: {error}")
         return 1
-    except BrokenPipeError:  # `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # nobody reads any more
         return 1
     except Exception as error:  # a bug is ours, and still one line
         if isinstance(error.__cause__, KeyboardInterrupt):  # Python wraps one inside an import
-            return _stopped()
+            return _stopped(stops)
         if os.environ.get("METAPLASTIC_NP_DEBUG"):
             raise
         complain(
@@ -107,9 +130,9 @@ def _guarded(command: Callable[..., int], *options: Any) -> int:
         return 1
 
 
-def _stopped() -> int:
-    complain("stopped by Ctrl-C")
-    return 130
+def _stopped(stops: list[int]) -> int:
+    complain(f"stopped by {'SIGTERM' if stops else 'Ctrl-C'}")
+    return 128 + (stops[0] if stops else signal.SIGINT)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -117,11 +140,16 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, but wrong usage is one line."""
+    """argparse, but wrong usage is one line, and it speaks as all of the program does."""
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is."""
-        self.exit(2, f"{PROGRAM}: {' '.join(message.split())} (see {self.prog} --help)\n")
+        complain(f"{message} (see {self.prog} --help)")
+        self.exit(2)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Help, or the version."""
+        say(message.rstrip())
 
 
 def _parser() -> argparse.ArgumentParser:

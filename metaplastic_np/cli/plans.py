@@ -6,10 +6,12 @@ and what this run has finished is kept: it is gone on with (``--resume``), or th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from .._util import checks, errors
@@ -167,8 +169,10 @@ def _progress(
     work = {name: measure_work(dataset, settings) for name, settings in plan.items()}
     trials = sum(settings.trials for settings in plan.values())
     total = sum(work[name] * settings.trials for name, settings in plan.items())
-    form = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}, {postfix}"
-    with tqdm(total=total, bar_format=form, disable=None, postfix=f"{trials} trials") as bar:
+    form = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"  # tqdm puts a comma before it
+    tqdm.set_lock(RLock())  # its own is a semaphore of the system, and outlives a killed process
+    is_off = None if sys.stderr else True  # None: where nobody watches
+    with tqdm(total=total, bar_format=form, disable=is_off, postfix=f"{trials} trials") as bar:
 
         def on_trial(done: Mapping[str, int]) -> None:
             bar.set_postfix_str(f"{sum(done.values())} of {trials} trials", refresh=False)

@@ -79,8 +79,10 @@ def format_picture(picture: Picture, results: Results) -> str:
         first = max(18, len(panel.xlabel) + 2)
         lines += ["", f"{panel.title}: {panel.ylabel}"]
         lines += [f"{panel.xlabel:<{first}}" + "".join(f"{label:>{width}}" for label in labels)]
-        for row in measure_table(panel)[1]:
-            means = ["" if cell == "" else f"{cell:.2f}" for cell in row[1::3]]
+        names, rows = measure_table(panel)
+        for row in rows:
+            cells = [row[names.index(label)] for label in labels]
+            means = ["" if cell == "" else f"{cell:.2f}" for cell in cells]
             lines.append(f"{row[0]:<{first}}" + "".join(f"{mean:>{width}}" for mean in means))
     return "\n".join(lines)
 

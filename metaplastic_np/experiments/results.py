@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,30 @@ class Results:
     item_classes: NDArray[np.int64]
     kappa: NDArray[np.float64]
     header: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """A few lines: what ran, and how much each network recalls in the end."""
+        settings, means = self.settings, self.recall[:, :, -1].mean(axis=(1, 2))
+        ends = [f"{name} {end:.2f}" for name, end in zip(settings.networks, means, strict=False)]
+        return (
+            f"Results of {self.header.get('dataset')}, seed {settings.seed}: "
+            f"trials {settings.trials}, items {settings.n_items}, "
+            f"presentations {self.recall.shape[2] - 1}\n"
+            f"mean recall in the end: {', '.join(ends)}\n"
+            f"recall[network, trial, presentation, item]: {self.recall.shape}"
+        )
+
+    def _repr_html_(self) -> str:
+        """A table, for a notebook: recall of each item in the end, means over trials."""
+        ends = self.recall[:, :, -1].mean(axis=1)
+        names = ["recall in the end", "mean", *(f"item {n + 1}" for n in range(ends.shape[1]))]
+        rows = [names] + [
+            [network, *(f"{recall:.2f}" for recall in (items.mean(), *items))]
+            for network, items in zip(self.settings.networks, ends, strict=False)
+        ]
+        cells = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
+        caption = f"<caption>{escape(repr(self).splitlines()[0])}</caption>"
+        return f"<table>{caption}{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
 
     @property
     def new_confusion(self) -> NDArray[np.int64]:

@@ -42,7 +42,7 @@ DIGESTS = {
     "dad3cb2e15905d4301e8084ee4ad056479b39dd11234eae1984efd892d230d41": "digits",
     "8a9018e5ad8955303272a04d7a7014421eca3425c05dd188940a12e648e7f107": "mnist",
 }
-MOST_ITEMS = 10_000
+MOST_ITEMS, MOST_TRIALS = 10_000, 1_000_000
 SCHEMA = 2  # of the files of a run; 1 had the answers to new items in an array of their own
 RUN_KEYS = ("kind", "schema", "dataset_sha256")  # of a run, besides its settings
 KAPPA = 7.5  # where nothing was calibrated
@@ -145,10 +145,13 @@ class Settings:
             "hidden": checks.check_counts("hidden", self.hidden),
         }
         plain["by_epoch"] = _check_by_epoch(self.by_epoch, plain["n_items"])
-        for name in ("trials", "n_train_images", "n_test_images", "batch_size", "epochs"):
+        for name in ("n_train_images", "n_test_images", "batch_size", "epochs"):
             plain[name] = checks.check_count(name, getattr(self, name))
-        for name in ("seed", "n_features"):
-            plain[name] = checks.check_count(name, getattr(self, name), minimum=0)
+        plain["trials"] = checks.check_count("trials", self.trials, maximum=MOST_TRIALS)
+        plain["n_features"] = checks.check_count("n_features", self.n_features, minimum=0)
+        for name in ("modulate_biases", "by_flexibility"):
+            plain[name] = checks.check_flag(name, getattr(self, name))
+        plain["seed"] = checks.check_count("seed", self.seed, minimum=0, maximum=np.inf)
         if self.steepness is None and self.kappa is None:
             plain["steepness"] = measure_default_steepness(plain["n_items"])
         if self.steepness is not None and self.kappa is not None:

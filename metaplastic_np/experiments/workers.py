@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import pickle
 import signal
@@ -19,7 +20,8 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager, suppress
 from functools import partial
-from multiprocessing import get_context, parent_process
+from multiprocessing import current_process, get_context, parent_process
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NoReturn
 
@@ -30,6 +32,8 @@ __all__ = ["open_cluster", "open_pool"]
 CLUSTER_SECONDS = 10.0  # to wait for a scheduler
 NO_WORKER_SECONDS = 30.0  # to wait for a worker of a cluster that has none
 WINDOWS_MOST = 61  # handles that Windows lets one process wait for
+UNGUARDED = 99  # exit status of a worker that would start workers, since it runs the script again
+CGROUP, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 @contextmanager
@@ -39,12 +43,18 @@ def open_pool(jobs: int) -> Iterator[Executor | None]:
     Parameters
     ----------
     jobs : int
-        How many. 1 gives None: trials run in this process.
+        How many, at most one for each core that can be used. 1 gives None: trials run in this
+        process; so they do in a worker of another pool, which may start none.
 
     Yields
     ------
     concurrent.futures.Executor or None
         Workers are started afresh, never forked. On Ctrl-C they are ended at once.
+
+    Warns
+    -----
+    RuntimeWarning
+        If there are fewer workers than asked for.
 
     Raises
     ------
@@ -58,13 +68,13 @@ def open_pool(jobs: int) -> Iterator[Executor | None]:
         with open_pool(2) as executor:
             results = run_experiment(load_digits(), Settings(), executor=executor)
     """
-    if checks.check_count("jobs", jobs) == 1:
+    if getattr(current_process(), "_inheriting", False):
+        os._exit(UNGUARDED)  # silently: the process that started this one says why
+    jobs = _limit_jobs(checks.check_count("jobs", jobs))
+    if jobs == 1:
         yield None
         return
-    most = WINDOWS_MOST if sys.platform == "win32" else jobs
-    pool = ProcessPoolExecutor(
-        min(jobs, most), mp_context=get_context("spawn"), initializer=_start_worker
-    )
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start_worker)
     try:
         yield pool
     except Exception:
@@ -76,6 +86,23 @@ def open_pool(jobs: int) -> Iterator[Executor | None]:
         pool.shutdown(cancel_futures=True)
         raise
     pool.shutdown()
+
+
+def _limit_jobs(jobs: int) -> int:
+    """How many workers to start; say so if they are fewer than asked for."""
+    cores = count_cores()
+    most, reason = cores, f"cores that can be used: {cores}"
+    if sys.platform == "win32" and cores > WINDOWS_MOST:
+        most, reason = WINDOWS_MOST, f"Windows waits for at most {WINDOWS_MOST}"
+    if getattr(sys.modules["__main__"], "__file__", "") == "<stdin>":
+        most, reason = 1, "workers cannot read again a script that came from standard input"
+    if current_process().daemon:
+        most, reason = 1, "this process is a worker itself, and may start none"
+    if jobs > most:
+        what = "trials run one after the other" if most == 1 else f"{most} workers will run trials"
+        message = f"{what}, instead of {jobs} workers ({reason})"
+        warnings.warn(message, RuntimeWarning, stacklevel=4)
+    return min(jobs, most)
 
 
 @contextmanager
@@ -149,7 +176,9 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _deferred_interrupt() -> Iterator[None]:
-    """Put off a Ctrl-C until the block is left, and keep it from processes started inside.
+    """Put off a Ctrl-C, or SIGTERM, until the block is left.
+
+    Ctrl-C is also kept from processes started inside; SIGTERM ends them.
 
     Raised in the middle of a submit it would leave locks that the pool waits for. A started process
     inherits the signal mask for good; :func:`_start_worker` comes half a second too late.
@@ -158,7 +187,10 @@ def _deferred_interrupt() -> Iterator[None]:
         yield  # Python raises KeyboardInterrupt in the main thread only
         return
     received: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
+    handlers = {
+        number: signal.signal(number, lambda number, _: received.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     has_masks = hasattr(signal, "pthread_sigmask")  # not on Windows
     if has_masks:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -167,9 +199,10 @@ def _deferred_interrupt() -> Iterator[None]:
     finally:
         if has_masks:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, signal.SIG_DFL if handler is None else handler)
+        for number, handler in handlers.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         if received:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(received[0])
 
 
 def run_jobs(
@@ -193,6 +226,7 @@ def run_jobs(
             future = _get(done, executor)
             yield *futures[future], future.result()
     except (BrokenExecutor, CancelledError) as error:
+        _check_guard(executor)
         _raise_dead_worker(error)
     except Exception as error:
         # Not on Ctrl-C: a pool whose workers are ended must find its futures as it left them.
@@ -209,6 +243,18 @@ def _raise_dead_worker(error: Exception) -> NoReturn:
     ) from error
 
 
+def _check_guard(executor: Executor) -> None:
+    """Tell apart a worker that died since it ran the whole script again, as a spawned one does."""
+    workers = list((getattr(executor, "_processes", None) or {}).values())
+    for worker in workers:
+        worker.join(1.0)
+    if any(worker.exitcode == UNGUARDED for worker in workers):
+        raise errors.InputError(
+            "workers import the script that starts them, and this one starts workers again: put "
+            'all that it does below `if __name__ == "__main__":`'
+        ) from None
+
+
 class _Job:
     """A call that unpickles its arguments as a part of it, so that what goes wrong is its answer.
 
@@ -223,11 +269,26 @@ class _Job:
         return self.function(*self.arguments)
 
     def __reduce__(self) -> Any:
-        return partial, (_unpickle_and_call, self.function, pickle.dumps(self.arguments))
+        try:
+            return partial, (_unpickle_and_call, self.function, pickle.dumps(self.arguments))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            _raise_unsendable(error)
 
 
 def _unpickle_and_call(function: Callable[..., Any], arguments: bytes) -> Any:
-    return function(*pickle.loads(arguments))
+    try:
+        found = pickle.loads(arguments)
+    except (AttributeError, ImportError) as error:
+        _raise_unsendable(error)
+    return function(*found)
+
+
+def _raise_unsendable(error: Exception) -> NoReturn:
+    raise errors.InputError(
+        f"what the trials need cannot be sent to a worker ({error}): write the function that loads "
+        "the dataset into a module, a .py file that workers can import, or leave out `reload`, or "
+        "use no workers"
+    ) from error
 
 
 def _get(queue: SimpleQueue[Any], executor: Executor) -> Any:
@@ -251,5 +312,33 @@ def count_threads() -> int:
 
     Else one more than cores: three networks on two cores take turns, and no core waits.
     """
-    cores = 1 if sys.platform == "emscripten" else os.cpu_count() or 1
+    cores = 1 if sys.platform == "emscripten" else count_cores()
     return cores + (cores > 1)
+
+
+def count_cores() -> int:
+    """Cores that this process may use: as a scheduler or a container allows, not the machine's."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        cores = os.cpu_count() or 1
+    return max(1, min([cores, *_list_quotas()]))
+
+
+def _list_quotas() -> list[int]:
+    """How many cores control groups allow: this process's, and all groups that they are in."""
+    folders = {CGROUPS, CGROUPS / "cpu"}
+    with suppress(OSError):  # not on Linux
+        for line in CGROUP.read_text().splitlines():
+            _, kinds, place = line.split(":", 2)
+            if not kinds or "cpu" in kinds.split(","):
+                own = CGROUPS / ("cpu" if kinds else "") / place.lstrip("/")
+                folders |= {own, *own.parents}
+    quotas = []
+    for folder in folders:
+        for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+            with suppress(OSError, ValueError):  # not there, or "max"
+                words = " ".join((folder / name).read_text() for name in names)
+                allowed, period = map(int, words.split())
+                quotas += [math.ceil(allowed / period)] if allowed > 0 else []
+    return quotas

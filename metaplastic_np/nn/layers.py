@@ -112,7 +112,8 @@ def dense_backward(
            [ 1., -1.]])
     """
     inputs, weights = cache
-    d_inputs = d_outputs @ weights.T if with_inputs else None
+    is_asked = checks.check_flag("with_inputs", with_inputs)
+    d_inputs = d_outputs @ weights.T if is_asked else None
     d_weights = inputs.T @ d_outputs
     d_biases = d_outputs.sum(axis=0)
     return d_inputs, d_weights, d_biases

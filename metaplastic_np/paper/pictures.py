@@ -16,7 +16,7 @@ from ..metrics import (
     measure_rank_correlation,
     measure_serial_position_curve,
 )
-from ..plots import Matrix, Panel, Picture, Series
+from ..plots import BAND_TRIALS, Matrix, Panel, Picture, Series
 from ..scenarios import PASSES, measure_positions
 
 __all__ = ["show_serial_position"]
@@ -40,9 +40,14 @@ def _each(results: Results, values: Float, x: Any) -> list[Series]:
     ]
 
 
-def _of_trials(results: Results) -> str:
+def _of_trials(results: Results, *, has_curves: bool = True) -> str:
     trials, name = results.settings.trials, results.header["dataset"]
-    of = f"means and 95 % intervals of {trials} trials" if trials > 1 else "one trial"
+    if trials == 1:
+        of = "one trial"
+    elif has_curves and trials >= BAND_TRIALS:
+        of = f"means and 95 % intervals of {trials} trials"
+    else:
+        of = f"means of {trials} trials" + has_curves * " (thin: each trial)"
     return f"{name}, seed {results.settings.seed}, {of}"
 
 
@@ -428,7 +433,7 @@ def show_synapses(run: Results) -> Picture:
         for title, label, values in shown
     ]
     return Picture(
-        title=f"Which synapses hold which items?\n{_of_trials(run)}",
+        title=f"Which synapses hold which items?\n{_of_trials(run, has_curves=False)}",
         caption="Left: how far the synapses of the hybrid moved while each item was learned. "
         "Right: the share that this has in where they stand in the end. Stiff synapses stand where "
         "the first item put them, flexible ones where the last items did.",

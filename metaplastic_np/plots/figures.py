@@ -8,6 +8,12 @@ everywhere.
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -15,9 +21,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from .._util import checks
 from .._util.storage import write_atomic
-from ..metrics import measure_figure_interval
-from .panels import Matrix, Panel, Picture
+from .panels import Matrix, Panel, Picture, measure_spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,10 +40,55 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 HOMOGENEOUS_STYLE = {"color": "#E69F00", "marker": "P", "linestyle": ":"}
 SECOND = {"markerfacecolor": "white", "linewidth": 1.2, "alpha": 0.9}
+ONE_TRIAL: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.6, "marker": "", "zorder": 1.5}
 MOST_MARKERS = 16
 DODGE = 0.12
-# The same picture from the same results, byte for byte: no dates, no random identifiers.
-REPRODUCIBLE: Any = {"svg.hashsalt": "metaplastic_np", "svg.fonttype": "path"}
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+WIDTH = 11.0  # inches, of all figures: beside each other, their letters are equally large
+OWN: dict[str, Any] = {
+    # The same picture from the same results, byte for byte: no dates, no random identifiers.
+    "svg.hashsalt": "metaplastic_np",
+    "svg.fonttype": "path",
+    "text.parse_math": False,  # a dollar in the name of a file is a dollar
+}
+
+
+@contextmanager
+def _own_style() -> Iterator[None]:
+    """Matplotlib as it was shipped, whatever the reader's backend, matplotlibrc or home are like.
+
+    A letter that its font lacks is drawn as a box, and no warning.
+    """
+    logger = logging.getLogger("matplotlib")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph ")
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            mpl = _import_matplotlib()
+            shipped = mpl.rcParamsDefault.items()
+            style = {name: value for name, value in shipped if not name.startswith("backend")}
+            with mpl.rc_context(style | OWN):
+                yield
+    finally:
+        logger.setLevel(level)
+
+
+def _import_matplotlib() -> Any:
+    """Matplotlib, which else does not even start where MPLBACKEND names what is not there."""
+    if "matplotlib" in sys.modules:
+        return sys.modules["matplotlib"]
+    backend = os.environ.pop("MPLBACKEND", "")
+    try:
+        import matplotlib as mpl
+    finally:
+        if backend:
+            os.environ["MPLBACKEND"] = backend
+    if backend:
+        with suppress(ValueError):
+            mpl.rcParams["backend"] = backend  # as it would have done itself
+    return mpl
 
 
 def style_of(network: str) -> dict[str, Any]:
@@ -71,6 +122,8 @@ def _ticks(n: int) -> list[int]:
 def plot_panel(axes: Axes, panel: Panel) -> None:
     """Plot means over trials with their 95 % intervals, and the level of chance.
 
+    Of fewer than five trials, each is drawn as a thin line instead of an interval.
+
     Parameters
     ----------
     axes : matplotlib Axes
@@ -95,18 +148,26 @@ def plot_panel(axes: Axes, panel: Panel) -> None:
         )
     highest = 0.0
     for number, series in enumerate(panel.series):
-        style = style_of(series.network) | (SECOND if series.is_second else {})
-        mean, (low, high) = series.values.mean(axis=0), measure_figure_interval(series.values)
-        highest = max(highest, np.nanmax([mean, high]))
+        is_second = checks.check_flag("is_second", series.is_second)
+        style = style_of(series.network) | (SECOND if is_second else {})
+        x, mean = np.asarray(series.x), series.values.mean(axis=0)
+        spread = measure_spread(panel, series)
+        highest = max(highest, np.nanmax([mean, *spread.values()]))
         options = {"label": series.label, "linewidth": 2, "markersize": 5.5, **style}
+        one_trial = {"color": style["color"], **ONE_TRIAL}
+        ends = [spread.pop(end) for end in ("low", "high") if end in spread]
         if panel.words:  # names have no order to be joined along; side by side, not on top
-            x = np.asarray(series.x) + DODGE * (number - (len(panel.series) - 1) / 2)
-            axes.errorbar(x, mean, np.abs([low, high] - mean), **{**options, "linestyle": "none"})
+            x = x + DODGE * (number - (len(panel.series) - 1) / 2)
+            one_trial |= {"linestyle": "none", "marker": "_"}
+            bars = np.abs(ends - mean) if ends else None
+            axes.errorbar(x, mean, bars, **{**options, "linestyle": "none"})
         else:
-            every = -(-len(mean) // MOST_MARKERS)
-            axes.plot(series.x, mean, markevery=every, **options)
-            shade = {"color": style["color"], "alpha": 0.18, "linewidth": 0}
-            axes.fill_between(series.x, low, high, **shade)
+            axes.plot(x, mean, markevery=-(-len(mean) // MOST_MARKERS), **options)
+            if ends:
+                low, high = ends
+                axes.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
+        for trial in spread.values():
+            axes.plot(x, trial, **one_trial)
     axes.set(xlabel=panel.xlabel, ylabel=panel.ylabel)
     axes.set_title(panel.title, fontsize="medium")
     places = np.unique(np.concatenate([np.asarray(series.x, float) for series in panel.series]))
@@ -161,7 +222,7 @@ def plot_matrix(axes: Axes, matrix: Matrix) -> Any:
 
 
 def make_figure(picture: Picture) -> Figure:
-    """Draw a picture: its panels row by row, one legend on top.
+    """Draw a picture: its panels row by row, one legend below. A notebook shows it as it is.
 
     Parameters
     ----------
@@ -180,12 +241,19 @@ def make_figure(picture: Picture) -> Figure:
     >>> figure.axes[0].get_ylabel()
     'recall after the whole list'
     """
+    with _own_style():
+        figure = _draw(picture)
+    figure._repr_png_ = partial(_render, figure, "png", dpi=100)  # type: ignore[attr-defined]
+    return figure
+
+
+def _draw(picture: Picture) -> Figure:
+    """Panels, color bars, title and legend."""
     from matplotlib.figure import Figure
 
     widest = max(len(row) for row in picture.rows)
-    heights = [4.1 if len(row) == 1 else 3.1 for row in picture.rows]
-    width = {1: 7.2, 2: 8.4}.get(widest, 3.3 * widest)
-    figure = Figure(figsize=(width, sum(heights) + 1.0), layout="constrained")
+    heights = [3.9 if len(row) == 1 else 3.0 for row in picture.rows]
+    figure = Figure(figsize=(WIDTH, sum(heights) + 1.0), layout="constrained")
     parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     handles: dict[str, Any] = {}
     for part, row in zip(parts, picture.rows, strict=True):
@@ -206,7 +274,9 @@ def make_figure(picture: Picture) -> Figure:
                 place.set_ylabel("")
         if matrices and shares_scale:
             part.colorbar(image, ax=list(axes), label=matrices[0].label, shrink=0.9)
-    figure.suptitle(picture.title, fontsize="large")
+    # The name of a file may hold anything; letters that SVG cannot say would spoil all of it.
+    shown = [c if c.isprintable() or c == "\n" else UNKNOWN for c in picture.title]
+    figure.suptitle("".join(shown), fontsize="large")
     if handles:
         most = min(len(handles), 2 + widest)
         figure.legend(
@@ -242,16 +312,19 @@ def save_figure(figure: Figure, path: Path | str) -> list[Path]:
     ...     [file.suffix for file in save_figure(Figure(), f"{folder}/empty")]
     ['.png', '.svg']
     """
-    import matplotlib as mpl
-
     written = []
     for ending, options in (("png", {"dpi": 160}), ("svg", {"metadata": {"Date": None}})):
-        picture = BytesIO()
-        with mpl.rc_context(REPRODUCIBLE):
-            figure.savefig(picture, format=ending, **options)
+        picture = _render(figure, ending, **options)
         written.append(Path(f"{path}.{ending}"))
-        write_atomic(written[-1], partial(_write, picture.getvalue()))
+        write_atomic(written[-1], partial(_write, picture))
     return written
+
+
+def _render(figure: Figure, ending: str, **options: Any) -> bytes:
+    picture = BytesIO()
+    with _own_style():
+        figure.savefig(picture, format=ending, **options)
+    return picture.getvalue()
 
 
 def _write(data: bytes, file: BinaryIO) -> None:

@@ -25,6 +25,8 @@ __all__ = [
 
 Float = NDArray[np.float64]
 
+BAND_TRIALS = 5  # of fewer, an interval says nothing: they are drawn, and printed, one by one
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Series:
@@ -135,6 +137,18 @@ class Picture:
     rows: list[list[Panel | Matrix]]
 
 
+def measure_spread(panel: Panel, series: Series) -> dict[str, Float]:
+    """What is shown around a curve's mean, by name: ends of its 95 % interval, or the few trials.
+
+    An interval ends where the axis does, since no share lies outside 0..1.
+    """
+    trials = series.values
+    if len(trials) < BAND_TRIALS:
+        return {f"trial {n}": trial for n, trial in enumerate(trials, 1) if len(trials) > 1}
+    low, high = np.clip(measure_figure_interval(trials), panel.bottom, panel.top)
+    return {"low": low, "high": high}
+
+
 def measure_table(panel: Panel | Matrix) -> tuple[list[str], list[list[Any]]]:
     """The numbers that a panel shows.
 
@@ -154,7 +168,7 @@ def measure_table(panel: Panel | Matrix) -> tuple[list[str], list[list[Any]]]:
     >>> series = Series(label="hybrid", network="hybrid", x=[1], values=np.array([[0.2], [0.4]]))
     >>> names, rows = measure_table(Panel(title="", xlabel="item", ylabel="", series=[series]))
     >>> names, [round(float(cell), 2) for cell in rows[0][1:]]
-    (['item', 'hybrid', 'low', 'high'], [0.3, -0.97, 1.57])
+    (['item', 'hybrid', 'trial 1', 'trial 2'], [0.3, 0.2, 0.4])
     """
     if isinstance(panel, Matrix):
         names = [f"{panel.ylabel} \\ {panel.xlabel}"]
@@ -167,10 +181,11 @@ def measure_table(panel: Panel | Matrix) -> tuple[list[str], list[list[Any]]]:
         for place in places
     ]
     for series in panel.series:
-        names += [series.label, "low", "high"]
-        low, high = measure_figure_interval(series.values)
+        spread = measure_spread(panel, series)
+        names += [series.label, *spread]
+        columns = series.values.mean(axis=0), *spread.values()
         found = dict(zip(map(float, series.x), range(len(series.x)), strict=True))
         for place, row in zip(places, rows, strict=True):
             at = found.get(place)
-            row += ["", "", ""] if at is None else [series.values[:, at].mean(), low[at], high[at]]
+            row += ["" if at is None else column[at] for column in columns]
     return names, rows

@@ -183,7 +183,7 @@ def init_metaplasticity(
     """
     parameters = network.parameters
     flexibility = draw_flexibility(kind, parameters.shape, rng=rng, dtype=parameters.dtype).copy()
-    if not modulate_biases:
+    if not checks.check_flag("modulate_biases", modulate_biases):
         _, biases = split_parameters(flexibility, network.layer_sizes)
         for bias in biases:
             bias[:] = 1

@@ -7,7 +7,7 @@ An experiment takes a :class:`Dataset`, whoever made it: the bundled digits, a f
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from importlib.resources import as_file, files
@@ -62,10 +62,10 @@ class Dataset:
     """
 
     name: str
-    train_images: NDArray[Any]
-    train_labels: NDArray[Any]
-    test_images: NDArray[Any]
-    test_labels: NDArray[Any]
+    train_images: NDArray[Any] = field(repr=False)
+    train_labels: NDArray[Any] = field(repr=False)
+    test_images: NDArray[Any] = field(repr=False)
+    test_labels: NDArray[Any] = field(repr=False)
     paired: bool = False
     reload: tuple[Callable[..., Dataset], tuple[Any, ...]] | None = None
 
@@ -87,10 +87,12 @@ class Dataset:
                 "`test_images` must have images shaped like `train_images`; "
                 f"got {other[1:]} and {shape[1:]}"
             )
-        if self.paired and len(shape) != 3:
+        is_paired = checks.check_flag("paired", self.paired)
+        if is_paired and len(shape) != 3:
             expected = "have shape (n, rows, columns) to be paired"
             checks.raise_expected("train_images", expected, shape)
         _check_classes(fixed["train_labels"], fixed["test_labels"])
+        object.__setattr__(self, "paired", is_paired)
         for name, array in fixed.items():
             object.__setattr__(self, name, checks.freeze(array))
 

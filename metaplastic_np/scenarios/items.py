@@ -14,7 +14,7 @@ some epochs, each in a new order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -85,8 +85,8 @@ class Items:
     """
 
     classes: tuple[tuple[int, ...], ...]
-    train_images: NDArray[Any]
-    test_images: NDArray[Any]
+    train_images: NDArray[Any] = field(repr=False)
+    test_images: NDArray[Any] = field(repr=False)
     n_new: int = 0
 
     def __len__(self) -> int:
@@ -117,9 +117,9 @@ class Presentation:
     See :func:`draw_presentation`.
     """
 
-    images: NDArray[Any]
-    labels: NDArray[np.intp]
-    order: NDArray[np.intp]
+    images: NDArray[Any] = field(repr=False)
+    labels: NDArray[np.intp] = field(repr=False)
+    order: NDArray[np.intp] = field(repr=False)
     number: int | None = None
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """What bad input gets: one clear line with the argument, what was expected, what was seen."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import metaplastic_np as mp
 from metaplastic_np._util.storage import write_arrays
 from metaplastic_np.experiments.checkpoints import describe_trial, read_progress
 from metaplastic_np.experiments.settings import describe_run
+from metaplastic_np.plots import Panel, Picture, Series
 
 RNG = np.random.default_rng(0)
 F = np.array([0.5, 0.5])
@@ -57,6 +59,11 @@ def rule(**changes):
 
 def plasticity(flexibility, displacement=F, steepness=1.0):
     return mp.measure_plasticity(flexibility, displacement, steepness=steepness)
+
+
+def second_curve(is_second):
+    values = np.eye(2)
+    return Series(label="", network="hybrid", x=[0, 1], values=values, is_second=is_second)
 
 
 CASES = {
@@ -469,6 +476,56 @@ CASES = {
         ),
         r"`train_images` must be finite; got inf at \(0, 0, 0\)",
     ),
+    # switches: a word is true, whatever it says
+    "a word for biases of their own": (
+        lambda: mp.Settings(modulate_biases="no"),
+        "`modulate_biases` must be True or False; got 'no'",
+    ),
+    "a number for biases of their own": (
+        lambda: mp.init_metaplasticity(
+            make_world(0).network, "hybrid", steepness=1.0, rng=RNG, modulate_biases=0
+        ),
+        "`modulate_biases` must be True or False; got 0",
+    ),
+    "a word for which synapses moved": (
+        lambda: mp.Settings(by_flexibility="off"),
+        "`by_flexibility` must be True or False; got 'off'",
+    ),
+    "a word for the items of every epoch": (
+        lambda: mp.Settings(by_epoch="no"),
+        "`by_epoch` must list whole numbers; got 'no'",
+    ),
+    "a word for paired images": (
+        lambda: dataset(paired="no"),
+        "`paired` must be True or False; got 'no'",
+    ),
+    "nothing for the gradient of inputs": (
+        lambda: mp.nn.dense_backward(np.ones((1, 2)), (np.ones((1, 2)), np.eye(2)), with_inputs=[]),
+        r"`with_inputs` must be True or False; got \[\]",
+    ),
+    "a word for a second curve": (
+        lambda: mp.make_figure(
+            Picture(
+                title="",
+                caption="",
+                rows=[[Panel(title="", xlabel="", ylabel="", series=[second_curve("no")])]],
+            )
+        ),
+        "`is_second` must be True or False; got 'no'",
+    ),
+    # slips of the keyboard
+    "a hidden layer of 10^30 units": (
+        lambda: mp.Settings(hidden=(10**30,)),
+        "`hidden` must be at most 100000000; got 10{30}$",
+    ),
+    "10^30 frozen features": (
+        lambda: mp.Settings(n_features=10**30),
+        "`n_features` must be at most 100000000; got 10{30}$",
+    ),
+    "ten million trials": (
+        lambda: mp.Settings(trials=10**7),
+        "`trials` must be at most 1000000; got 10000000",
+    ),
     # measures
     "confusion of shares": (
         lambda: mp.measure_recall([[0.5, 0.5], [0.5, 0.5]]),
@@ -503,6 +560,32 @@ CASES = {
         "`level` must be a number between 0 and 1; got 0.0",
     ),
 }
+
+
+def test_numbers_and_switches_of_numpy_are_taken_as_pythons():
+    plain = {
+        "n_items": 5,
+        "trials": 2,
+        "seed": 3,
+        "n_train_images": 40,
+        "n_test_images": 10,
+        "n_features": 0,
+        "input_scale": 0.5,
+        "hidden": (4, 8),
+        "learning_rate": 0.25,
+        "batch_size": 32,
+        "epochs": 2,
+        "kappa": 8.0,
+        "modulate_biases": True,
+        "by_flexibility": False,
+        "by_epoch": True,
+    }
+    of_numpy = {name: np.array(value)[()] for name, value in plain.items()}
+    assert type(of_numpy["by_epoch"]) is np.bool_
+    settings = mp.Settings(**of_numpy)
+    assert settings == mp.Settings(**plain)
+    assert json.dumps(asdict(settings)) == json.dumps(asdict(mp.Settings(**plain)))
+    assert dataset(paired=np.bool_(True)).paired is True
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,7 +1,12 @@
 """Pictures say what the results say, figures draw exactly that, and tables print it."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -66,20 +71,28 @@ def make_series(network="hybrid", n_trials=3, x=(1, 2, 3, 4), **options):
 
 
 def read_curve(axes, label):
-    """Places, means, and ends of the intervals of a curve, off the axes."""
-    for bars in axes.containers:
-        if bars.get_label() == label:
-            ends = [bar[:, 1] for bar in bars.lines[2][0].get_segments() if len(bar)]
-            x, mean = bars.lines[0].get_data()
-            return x, mean, *(np.transpose(ends) if ends else np.full((2, len(x)), np.nan))
-    lines = [line for line in axes.get_lines() if line.get_label()[0] != "_"]
-    number = [line.get_label() for line in lines].index(label)
-    x, mean = lines[number].get_data()
-    shades = axes.collections[number].get_paths() if number < len(axes.collections) else []
-    if not shades:
-        return x, mean, *np.full((2, len(x)), np.nan)
-    ends = [[y for at, y in shades[0].vertices if np.isclose(at, place)] for place in x]
-    return x, mean, [min(end) for end in ends], [max(end) for end in ends]
+    """Places, means, and what is drawn around them, off the axes: an interval's ends, or trials."""
+    groups = []  # the line of each curve's mean, and after it the lines of its trials
+    for line in axes.get_lines():
+        if not line.get_label().startswith("_child"):
+            groups.append([line])
+        elif groups:
+            groups[-1].append(line)
+    number = axes.get_legend_handles_labels()[1].index(label)
+    mean, *trials = groups[number]
+    x, means = mean.get_data()
+    if trials:
+        return x, means, *(trial.get_ydata() for trial in trials)
+    if axes.containers:
+        bars = axes.containers[number].lines[2]
+        if not bars:
+            return x, means
+        return x, means, *np.transpose([bar[:, 1] for bar in bars[0].get_segments()])
+    if not axes.collections:
+        return x, means
+    (shade,) = axes.collections[number].get_paths()
+    ends = [[y for at, y in shade.vertices if np.isclose(at, place)] for place in x]
+    return x, means, [min(end) for end in ends], [max(end) for end in ends]
 
 
 def assert_drawn_as_printed(axes, panel):
@@ -90,9 +103,11 @@ def assert_drawn_as_printed(axes, panel):
         assert axes.get_images()[0].get_extent() == [0.5, len(names) - 0.5, len(rows) + 0.5, 0.5]
         return
     assert names[0] == panel.xlabel
-    assert names[1::3] == [series.label for series in panel.series]
-    for column, series in enumerate(panel.series):
-        printed = [(row[0], *row[1 + 3 * column :][:3]) for row in rows]
+    labels = [series.label for series in panel.series]
+    starts = [names.index(label) for label in labels]
+    assert [name for name in names[1:] if name in labels] == labels
+    for series, start, end in zip(panel.series, starts, [*starts[1:], None], strict=True):
+        printed = [(row[0], *row[start:end]) for row in rows]
         places, *numbers = zip(*(row for row in printed if row[1] != ""), strict=True)
         x, *drawn = read_curve(axes, series.label)
         if panel.words:
@@ -108,6 +123,7 @@ def test_every_picture_is_drawn_as_it_is_printed(evidence, name, n_trials):
     some = {run: first_trials(results, n_trials) for run, results in evidence.items()}
     picture = mp.paper.show_all(some)[name]
     assert ("one trial" in picture.title) == (n_trials == 1)
+    assert ("(thin: each trial)" in picture.title) == (n_trials == 3 and name != "which-synapses")
     figure = mp.make_figure(picture)
     figure.draw_without_rendering()  # a warning is an error
     for part, row in zip(figure.subfigs, picture.rows, strict=True):
@@ -127,20 +143,46 @@ def first_trials(results, n_trials):
     return replace(results, settings=replace(results.settings, trials=n_trials), **arrays)
 
 
-@pytest.mark.parametrize("n_trials", [3, 12])
+@pytest.mark.parametrize("n_trials", [5, 12])
 @pytest.mark.parametrize("words", [(), ("a", "b", "c\nd")])
 def test_curves_are_means_over_trials_with_their_intervals(n_trials, words):
     series = make_series(x=(0, 1, 2), n_trials=n_trials)
-    axes = draw_axes(make_panel(series, words=words))
-    x, mean, low, high = read_curve(axes, "hybrid")
+    panel = make_panel(series, words=words, bottom=-1.0, top=2.0)
+    x, mean, low, high = read_curve(draw_axes(panel), "hybrid")
     np.testing.assert_array_equal(x, series.x)
     np.testing.assert_allclose(mean, series.values.mean(axis=0))
     np.testing.assert_allclose([low, high], mp.metrics.measure_figure_interval(series.values))
+    assert mp.plots.measure_table(panel)[0] == ["place", "hybrid", "low", "high"]
+
+
+@pytest.mark.parametrize("n_trials", [2, 3, 4])
+@pytest.mark.parametrize("words", [(), ("a", "b", "c\nd")])
+def test_fewer_than_five_trials_are_shown_one_by_one(n_trials, words):
+    series = make_series(x=(0, 1, 2), n_trials=n_trials)
+    panel = make_panel(series, words=words)
+    x, mean, *trials = read_curve(draw_axes(panel), "hybrid")
+    np.testing.assert_array_equal(x, series.x)
+    np.testing.assert_allclose(mean, series.values.mean(axis=0))
+    np.testing.assert_array_equal(trials, series.values)
+    names = [f"trial {number + 1}" for number in range(n_trials)]
+    assert mp.plots.measure_table(panel)[0] == ["place", "hybrid", *names]
+
+
+@pytest.mark.parametrize("words", [(), ("a", "b", "c", "d")])
+def test_no_interval_of_a_share_leaves_0_to_1(words):
+    values = np.repeat([[0.0], [0.0], [0.0], [0.0], [1.0]], 4, axis=1)
+    series = make_series(x=(0, 1, 2, 3))
+    for changed, most in ((values, (0, None)), (1 - values, (None, 1))):
+        panel = make_panel(replace(series, values=changed), words=words)
+        free = mp.metrics.measure_figure_interval(changed)
+        assert free.min() < 0 or free.max() > 1
+        _, _, *ends = read_curve(draw_axes(panel), "hybrid")
+        np.testing.assert_allclose(ends, np.clip(free, *most))
 
 
 def test_chance_is_drawn_where_it_is_given():
     for chance, expected in ((0.25, [[0.25, 0.25]]), (None, [])):
-        axes = draw_axes(make_panel(make_series(), chance=chance))
+        axes = draw_axes(make_panel(make_series(n_trials=5), chance=chance))
         levels = [line.get_ydata() for line in axes.get_lines() if line.get_label()[0] == "_"]
         assert [list(level) for level in levels] == expected
         assert [text.get_text() for text in axes.texts] == ["chance"] * len(expected)
@@ -157,15 +199,15 @@ def test_each_network_has_its_own_color_marker_and_line():
 
 
 def test_second_curves_are_hollow_and_of_their_networks_color():
-    second = make_series(label="new", is_second=True)
-    first, hollow = draw_axes(make_panel(make_series(), second)).get_lines()
+    second = make_series(label="new", is_second=True, n_trials=5)
+    first, hollow = draw_axes(make_panel(make_series(n_trials=5), second)).get_lines()
     assert hollow.get_markerfacecolor() == "white"
     assert first.get_markerfacecolor() == first.get_color() == hollow.get_color()
     assert hollow.get_linewidth() < first.get_linewidth()
 
 
 def test_the_axis_ends_at_1_or_where_the_values_do():
-    series = make_series()
+    series = make_series(n_trials=5)
     high = mp.metrics.measure_figure_interval(5 * series.values).max()
     tall = replace(series, values=5 * series.values)
     for panel, top in ((make_panel(series), 1), (make_panel(tall, top=None), high)):
@@ -173,7 +215,7 @@ def test_the_axis_ends_at_1_or_where_the_values_do():
 
 
 def test_curves_at_other_places_leave_cells_empty():
-    one, other = make_series(x=(0, 1)), make_series("stable", x=(1, 2))
+    one, other = make_series(x=(0, 1), n_trials=5), make_series("stable", x=(1, 2), n_trials=5)
     names, rows = mp.plots.measure_table(make_panel(one, other))
     assert names == ["place", "hybrid", "low", "high", "stable", "low", "high"]
     assert [row[0] for row in rows] == ["0", "1", "2"]
@@ -190,6 +232,80 @@ def test_pictures_are_the_same_bytes_each_time(pictures, tmp_path):
     for ending in ("png", "svg"):
         one, two = ((tmp_path / f"{name}.{ending}").read_bytes() for name in ("one", "two"))
         assert one == two
+
+
+# --- whatever Matplotlib is told ----------------------------------------------------
+
+TINY_PICTURE = Picture(title="tiny", caption="", rows=[[make_panel(make_series())]])
+
+
+def render(picture, folder):
+    return [file.read_bytes() for file in mp.plots.save_figure(mp.make_figure(picture), folder)]
+
+
+def test_a_figure_does_not_depend_on_the_readers_matplotlib(tmp_path):
+    plain = render(TINY_PICTURE, tmp_path / "plain")
+    theirs = {
+        "text.usetex": True,  # there may be no LaTeX
+        "font.size": 30,
+        "font.family": "a font that is not there",
+        "figure.facecolor": "red",
+        "savefig.bbox": "tight",
+        "svg.fonttype": "none",
+        "axes.prop_cycle": matplotlib.cycler(color=["red"]),
+    }
+    with matplotlib.rc_context(theirs):
+        assert render(TINY_PICTURE, tmp_path / "theirs") == plain
+        assert matplotlib.rcParams["font.size"] == 30  # and theirs are left alone
+
+
+@pytest.mark.parametrize("backend", ["gone", "module://matplotlib_inline.backend_inline", "pdf"])
+def test_a_figure_is_drawn_whatever_the_backend(backend, tmp_path):
+    program = (
+        "import sys, numpy as np; from metaplastic_np.plots import *; "
+        "series = Series(label='hybrid', network='hybrid', x=[1, 2], values=np.eye(2)); "
+        "panel = Panel(title='', xlabel='', ylabel='', series=[series]); "
+        "save_figure(make_figure(Picture(title='', caption='', rows=[[panel]])), 'figure'); "
+        "import os, matplotlib; print(os.environ['MPLBACKEND'], matplotlib.get_backend())"
+    )
+    environment = {**os.environ, "MPLBACKEND": backend}
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nno such: setting\n")
+    found = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+    assert (tmp_path / "figure.svg").stat().st_size > 1000
+    given, kept = found.stdout.split()
+    assert given == backend  # of later programs, too
+    assert kept == backend or backend != "pdf"  # as Matplotlib takes it by itself
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cost$^$x", "$\\frac", "\u732b", "\udce9t\udce9", "bell\x07 -- \x1b[0m", "a\u0301\u202f"],
+)
+def test_any_name_can_stand_in_a_figure(name, tmp_path):
+    """Dollars are dollars; letters that no font or file format has are no error, nor a warning."""
+    figure = mp.make_figure(replace(TINY_PICTURE, title=f"{name}, seed 0\nsecond line"))
+    for text in figure.findobj(lambda part: hasattr(part, "get_usetex") and part.get_text()):
+        assert not text.get_parse_math()
+        assert not text.get_usetex()
+    _, svg = mp.plots.save_figure(figure, tmp_path / "named")
+    ElementTree.parse(svg)
+
+
+def test_a_notebook_shows_a_figure_as_a_picture():
+    figure = mp.make_figure(TINY_PICTURE)
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_all_figures_are_equally_wide_so_that_their_letters_are_equally_large(pictures):
+    widths = {mp.make_figure(picture).get_figwidth() for picture in pictures.values()}
+    assert len(widths) == 1
 
 
 # --- what pictures say ---------------------------------------------------------------
