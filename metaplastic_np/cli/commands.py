@@ -54,14 +54,17 @@ def run(options: RunOptions) -> int:
     if options.networks is not None:
         networks = tuple(name.strip() for name in options.networks.split(","))
     dataset = load_dataset(running.dataset)
-    check_item_count(options.items, available=len(dataset.item_classes), minimum=3)
+    available = len(dataset.item_classes)
+    n_items = min(10, available) if options.items is None else options.items
+    check_item_count(n_items, available=available, minimum=2)
+    non_target = options.model.non_target or Settings.non_target
     settings = replace(
-        init_settings(dataset, n_items=options.items),
+        init_settings(dataset, n_items=n_items, non_target=non_target),
         schedule=row.schedule,
         networks=networks,
         trials=options.trials,
         seed=running.seed,
-        by_epoch=tuple(range(options.items)) if options.by_epoch else (),
+        by_epoch=options.by_epoch,
     )
     started = time.perf_counter()
     results, backend = learn_plan(
@@ -88,6 +91,8 @@ def reproduce(options: ReproduceOptions) -> int:
     running, preset = options.running, options.preset
     dataset = load_dataset(running.dataset)
     planned = plan_runs(dataset, preset, seed=running.seed)
+    if left := [name for name in EXPERIMENTS if name not in planned]:
+        complain(f"left out, for want of items in {dataset.name}: {', '.join(left)}")
     plan = {
         name: replace(change_settings(settings, options.model), **EXPERIMENTS[name].changes)
         for name, settings in planned.items()

@@ -65,6 +65,7 @@ def balance_steepness(
     >>> 10 < balance_steepness(load_digits(), settings, trials=3) < 10_000
     True
     """
+    checks.check_kind("settings", settings, Settings, "Settings, as init_settings makes")
     settings = replace(
         settings,
         seed=CALIBRATION_SEED,

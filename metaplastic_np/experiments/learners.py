@@ -27,9 +27,22 @@ def check_learners(networks: Sequence[str]) -> tuple[str, ...]:
         check_rule(rule)
         if plus:
             checks.check_choice("networks", rehearsal.partition(":")[0], REHEARSALS)
-        if names.count(name) > 1:
+    for name in names:
+        if sum(_read_name(other) == _read_name(name) for other in names) > 1:
             checks.raise_expected("networks", "name each only once", f"{name!r} twice")
     return names
+
+
+def _read_name(name: str) -> list[tuple[str, str | float]]:
+    """A name as rules and values: the same for 0.5 and .50."""
+    parts = [part.partition(":") for part in name.split("+")]
+    read: list[tuple[str, str | float]] = []
+    for word, _, value in parts:
+        try:
+            read.append((word, float(value)))
+        except ValueError:
+            read.append((word, value))
+    return read
 
 
 def init_learner(network: Network, name: str, birth: Birth) -> Learner:

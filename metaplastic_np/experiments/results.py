@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from .._util import errors
 from .._util.storage import read_arrays, write_arrays, write_atomic
 from ..metrics import measure_false_alarms, measure_memorized
-from ..scenarios import count_new, draw_schedule
+from ..scenarios import Step, count_new, draw_schedule
 from .checkpoints import MEASURED
 from .settings import SCHEMA, Settings, check_same_run
 from .watchers import TENTHS
@@ -46,7 +48,7 @@ class Results:
         The share that a presentation has in the displacement at the end; adds up to 1 where the
         schedule does not rewind.
     item_classes : int array (n_trials, n_items + n_new, classes per item)
-        What each item shows.
+        The classes that each item shows; the header's ``class_names`` says what they are called.
     schedule : int array (n_trials, n_presentations, 4)
         Item, label, shown and after of every :class:`Step`.
     kappa : float array (n_trials,)
@@ -108,14 +110,27 @@ def save_results(results: Results, folder: Path | str, *, name: str) -> list[Pat
 
     false_alarms = measure_false_alarms(results.confusion)
     memorized = measure_memorized(results.confusion)
-    lines = ["network,trial,presentation,item,recall,false_alarms,memorized"]
+    names = name_items(results)
+    text = StringIO()
+    write_row = csv.writer(text, lineterminator="\n").writerow
+    measured = "recall", "false_alarms", "memorized"
+    write_row(("network", "trial", "presentation", "item", *measured, "shows"))
     for index in np.ndindex(results.recall.shape):
-        network, *place = index
-        cells = [results.settings.networks[network], *place, f"{results.recall[index]:.6g}"]
-        cells += [f"{false_alarms[index]:.6g}", int(memorized[index])]
-        lines.append(",".join(map(str, cells)))
-    write_atomic(table, lambda file: file.write(("\n".join(lines) + "\n").encode()))
+        network, trial, _, item = index
+        cells = [results.settings.networks[network], *index[1:], f"{results.recall[index]:.6g}"]
+        cells += [f"{false_alarms[index]:.6g}", int(memorized[index]), names[trial][item]]
+        write_row(cells)
+    write_atomic(table, lambda file: file.write(text.getvalue().encode()))
     return [npz, table]
+
+
+def name_items(results: Results) -> list[list[str]]:
+    """What each item of each trial shows, by the names of its classes."""
+    names = results.header.get("class_names", range(1 + int(results.item_classes.max())))
+    return [
+        ["-".join(str(names[shown]) for shown in classes) for classes in trial]
+        for trial in results.item_classes
+    ]
 
 
 def load_results(path: Path | str) -> Results:
@@ -160,8 +175,11 @@ def load_results(path: Path | str) -> Results:
     errors.check_names(path, arrays, ARRAYS)
     errors.check_names(path, header, FACTS)
     try:
-        settings = Settings(**header["settings"])
-    except (KeyError, TypeError, errors.InputError) as error:
+        given = dict(header["settings"])
+        if not isinstance(given["schedule"], str):
+            given["schedule"] = [Step(*step) for step in given["schedule"]]
+        settings = Settings(**given)
+    except (KeyError, TypeError, ValueError) as error:
         errors.raise_unreadable_file(path, f"its settings cannot be used ({error})")
     measured = {name: arrays[name] for name in ARRAYS}
     errors.check_shapes(path, measured, _shapes(settings))
