@@ -28,8 +28,9 @@ def check_learners(networks: Sequence[str]) -> tuple[str, ...]:
         if plus:
             checks.check_choice("networks", rehearsal.partition(":")[0], REHEARSALS)
     for name in names:
-        if sum(_read_name(other) == _read_name(name) for other in names) > 1:
-            checks.raise_expected("networks", "name each only once", f"{name!r} twice")
+        same = [other for other in names if _read_name(other) == _read_name(name)]
+        if len(same) > 1:
+            checks.raise_expected("networks", "name each only once", " and ".join(map(repr, same)))
     return names
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._util import errors
+from .._util import checks, errors
 from .._util.storage import read_arrays, write_arrays, write_atomic
 from ..metrics import measure_false_alarms, measure_memorized
 from ..scenarios import Step, count_new, draw_schedule
@@ -103,7 +103,7 @@ def save_results(results: Results, folder: Path | str, *, name: str) -> list[Pat
     --------
     See :func:`load_results`.
     """
-    folder = errors.check_output_folder(Path(folder))
+    folder = errors.check_output_folder(checks.check_path("folder", folder))
     npz, table = (folder / f"{name}.{ending}" for ending in ("npz", "csv"))
     check_free(npz, results.header)
     write_arrays(npz, {name: getattr(results, name) for name in ARRAYS}, header=results.header)
@@ -161,7 +161,7 @@ def load_results(path: Path | str) -> Results:
     >>> bool((again.recall == results.recall).all()), again.settings == settings
     (True, True)
     """
-    path = Path(path)
+    path = checks.check_path("path", path)
     arrays, header = read_arrays(path)
     errors.check_file_kind(path, header, kind="experiment", schema=(1, SCHEMA))
     if header["schema"] == 1:

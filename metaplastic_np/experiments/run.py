@@ -84,7 +84,9 @@ def run_experiment(
         {"experiment": settings},
         backend=backend,
         executor=executor,
-        checkpoints=None if checkpoint is None else {"experiment": Path(checkpoint)},
+        checkpoints=None
+        if checkpoint is None
+        else {"experiment": checks.check_path("checkpoint", checkpoint)},
         on_trial=on_trial,
     )["experiment"]
 

@@ -7,6 +7,7 @@ An experiment takes a :class:`Dataset`, whoever made it: the bundled digits, a f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -151,6 +152,9 @@ class Dataset:
 def _check_images(name: str, images: NDArray[Any]) -> NDArray[Any]:
     """Require images (n, ...) of real, finite numbers, at least one image and one pixel."""
     found = checks.make_array(name, images)
+    if found.dtype.kind == "O":  # tables and lists of mixed numbers
+        with suppress(TypeError, ValueError):
+            found = found.astype(np.float64)
     if found.dtype.kind not in "fiub":
         checks.raise_expected(name, "hold real numbers", found.dtype)
     if found.ndim < 2 or found.size == 0:
@@ -170,7 +174,7 @@ def _find_scale(train: NDArray[Any], test: NDArray[Any]) -> int:
     if whole[pixels] and high[pixels] > 1 and low[other] >= -1 and high[other] <= 1:
         raise errors.InputError(
             "`train_images` and `test_images` must be on one scale; got numbers up to "
-            f"{high[0]:g} and up to {high[1]:g}"
+            f"{high[0]:g} and up to {high[1]:g}: scale them alike"
         )
     return 1
 

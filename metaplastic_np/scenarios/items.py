@@ -233,6 +233,7 @@ def draw_items(
     >>> items.train_images.shape, items.classes
     ((3, 20, 128), ((0, 3), (4, 9), (0, 5)))
     """
+    checks.check_kind("dataset", dataset, Dataset, "a Dataset, as load_dataset makes")
     dtype = checks.check_dtype("dtype", dtype)
     checks.check_rng(rng)
     available = dataset.item_classes

@@ -38,7 +38,7 @@ def read_labels(name: str, labels: ArrayLike, images: NDArray[Any]) -> NDArray[A
     with np.errstate(invalid="ignore"):
         bad = ~((found == np.floor(found)) & (abs(found) <= MOST))
     if bad.any():
-        expected = "hold words or whole numbers (`labels.astype(str)` makes words of others)"
+        expected = "hold words or whole numbers, none missing (write other numbers as words)"
         checks.raise_expected(name, expected, found[bad][0], f"({int(bad.argmax())})")
     return found.astype(np.int64)
 
@@ -92,8 +92,8 @@ def name_classes(labels: tuple[str, ...], names: Sequence[str]) -> tuple[str, ..
     known = {str(label): str(name) for label, name in enumerate(names)}
     for label in labels:
         if label not in known:
-            expected = f"name every label, as these name 0..{len(known) - 1}"
-            checks.raise_expected("class_names", expected, f"none for label {label}")
+            expected = "name labels 0, 1, 2, ... in this order"
+            checks.raise_expected("class_names", expected, f"no name for label {label}")
     return tuple(known[label] for label in labels)
 
 

@@ -143,7 +143,7 @@ def draw_schedule(
     if isinstance(schedule, np.ndarray):
         schedule = schedule.tolist()
     if not isinstance(schedule, Sequence) or not schedule:
-        expected = "be a name, or a list of at least one item or Step"
+        expected = "be a name, or a list or array of at least one item or Step"
         checks.raise_expected("schedule", expected, repr(schedule))
     return [check_step(step, number, n_items=n_items) for number, step in enumerate(schedule)]
 

@@ -38,7 +38,7 @@ import metaplastic_np as mp
 from metaplastic_np import cli
 from metaplastic_np._util import storage
 from metaplastic_np.cli import commands
-from metaplastic_np.scenarios import sources
+from metaplastic_np.scenarios import idx, labels, sources
 
 INPUTS, SEED = 100_000, 0
 MOST_SECONDS, MOST_MEMORY = 5.0, 60 * 2**20
@@ -377,7 +377,7 @@ def patch_commands() -> None:
 
 Mutate = Callable[[random.Random, bytes, list[bytes]], bytes]
 TARGETS: dict[str, tuple[list[bytes], Mutate, Callable[[Path, bytes], bool]]] = {
-    "IDX": (make_idx_seeds(), mutate_idx, lambda p, d: read_file(sources.read_idx, p, d)),
+    "IDX": (make_idx_seeds(), mutate_idx, lambda p, d: read_file(idx.read_idx, p, d)),
     "npz dataset": (make_npz_seeds(), mutate_npz, lambda p, d: read_file(mp.load_npz, p, d)),
     "own npz": (make_npz_seeds(), mutate_npz, lambda p, d: read_file(read_ours, p, d)),
     "command line": (
@@ -393,7 +393,7 @@ TARGETS: dict[str, tuple[list[bytes], Mutate, Callable[[Path, bytes], bool]]] = 
 
 def follow(lines: set[tuple[str, int]]) -> Callable[..., object]:
     """A tracer that notes the lines of the readers."""
-    files = tuple(str(module.__file__) for module in (sources, storage))
+    files = tuple(str(module.__file__) for module in (idx, labels, sources, storage))
 
     def trace(frame: object, event: str, _: object) -> object:
         if frame.f_code.co_filename not in files:  # type: ignore[attr-defined]
