@@ -121,7 +121,7 @@ def make_npz_seeds() -> list[bytes]:
     labels = np.repeat(np.arange(3), 4)
     images = np.arange(12 * 6, dtype=np.uint8).reshape(12, 2, 3)
     dataset = {"train_images": images, "train_labels": labels}
-    dataset |= {"test_images": images / 255, "test_labels": labels.astype(np.uint8)}
+    dataset |= {"test_images": images.astype(np.float32), "test_labels": labels.astype(np.uint8)}
     network = mp.init_network((3, 2), rng=np.random.default_rng(0))
     rule = mp.init_metaplasticity(network, "hybrid", steepness=2.0, rng=np.random.default_rng(0))
     tiny = mp.Settings(n_items=3, trials=1, n_train_images=9, n_features=8, hidden=(4,))
