@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .._util import checks, errors
 from .._util.storage import read_arrays, write_arrays, write_atomic
 from ..metrics import measure_false_alarms, measure_memorized
-from ..scenarios import Step, count_new, draw_schedule
+from ..scenarios import count_new, draw_schedule
 from .checkpoints import MEASURED
 from .settings import SCHEMA, Settings, check_same_run
 from .watchers import TENTHS
@@ -175,11 +175,8 @@ def load_results(path: Path | str) -> Results:
     errors.check_names(path, arrays, ARRAYS)
     errors.check_names(path, header, FACTS)
     try:
-        given = dict(header["settings"])
-        if not isinstance(given["schedule"], str):
-            given["schedule"] = [Step(*step) for step in given["schedule"]]
-        settings = Settings(**given)
-    except (KeyError, TypeError, ValueError) as error:
+        settings = Settings(**header["settings"])
+    except (KeyError, TypeError, errors.InputError) as error:
         errors.raise_unreadable_file(path, f"its settings cannot be used ({error})")
     measured = {name: arrays[name] for name in ARRAYS}
     errors.check_shapes(path, measured, _shapes(settings))

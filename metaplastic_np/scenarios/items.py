@@ -141,10 +141,13 @@ def check_step(step: Any, number: int, *, n_items: int, n_new: int | None = None
     `number` is the step's place in its schedule. Without `n_new`, as many new items as listed ones
     may be shown. With it, the step stands alone and its `after` is not used.
     """
-    if isinstance(step, Sequence) and not isinstance(step, str | Step):
+    parts = (
+        step if isinstance(step, Sequence) and not isinstance(step, str) else (step, *[None] * 3)
+    )
+    if len(parts) != 4:  # fewer are not filled up: (0, 1) could as well be a task of two items
         expected = "hold items or Steps: Step(item=0, label=1) teaches item 0 as 1"
         checks.raise_expected("schedule", expected, f"{step!r} at step {number}")
-    item, label, shown, after = step if isinstance(step, Step) else (step, None, None, None)
+    item, label, shown, after = parts
     most = n_items + (n_items if n_new is None else n_new)
     filled = {
         "item": (item, n_items - 1),
