@@ -32,14 +32,15 @@ def format_table(results: Results) -> str:
     chance = chance_recall(settings.n_items)
     n_items = settings.n_items
     rows = [(f"position {item + 1}", curves[:, :, item], 1) for item in range(n_items)]
+    ends = "primacy, recency: first, last item minus the mean of the middle 40 % of positions.\n"
     summary = [
         ("mean recall", curves.mean(axis=-1), 1),
         ("memorized", measure_capacity(confusion).astype(float), n_items),
         (f"hits-alarms>{CLEAR}", (clear > CLEAR).sum(axis=-1).astype(float), n_items),
     ]
     if n_items > 2:  # there is a middle
-        ends = ("primacy", measure_primacy(curves), 2), ("recency", measure_recency(curves), 2)
-        summary[1:1] = ends
+        summary.insert(1, ("primacy", measure_primacy(curves), 2))
+        summary.insert(2, ("recency", measure_recency(curves), 2))
 
     def line(name: str, values: np.ndarray, reach: float) -> str:
         cells = [format_mean(trials, reach) for trials in values]
@@ -58,12 +59,12 @@ def format_table(results: Results) -> str:
     notes = (
         "memorized: items with more hits than shuffled labels would give them (exact test, "
         f"P < {MEMORIZED_LEVEL},\n{settings.n_test_images} test images an item). The row below it "
-        "asks for clearly more hits than false alarms.\n"
-        "primacy, recency: first, last item minus the mean of the middle 40 % of positions.\n"
-        "\u00b1 ?: an interval of these trials is wider than all that recall can be.\n"
+        f"asks for clearly more hits than false alarms.\n{ends * (n_items > 2)}"
         "kappa: steepness times the rms displacement of the weights after the first presentation."
     )
-    return "\n".join([*lines, *(line(*row) for row in summary), "", notes])
+    table = "\n".join([*lines, *(line(*row) for row in summary), "", notes])
+    unknown = "\n\u00b1 ?: these trials' interval is wider than all that there can be; run more."
+    return table + unknown * ("\u00b1 ?" in table)
 
 
 def format_picture(picture: Picture, results: Results) -> str:

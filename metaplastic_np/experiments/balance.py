@@ -93,11 +93,11 @@ def balance_steepness(
             on_step(middle, difference)
         low, high = (middle, high) if difference < 0 else (low, middle)
         sides.add(difference < 0)
-    if len(sides) == 1:
+    if len(sides) == 1 and difference != 0:
         low, high = range_tried
         ahead = "the last item stays" if difference < 0 else "the last item never gets"
         raise errors.InputError(
             f"no steepness between {low:.3g} and {high:.3g} balances first and last item: {ahead} "
-            "ahead. Is a just-learned item recalled at all (learning rate, epochs)?"
+            "ahead. Is a just-learned item recalled at all (learning rate, epochs)? If so, give kappa"
         )
     return float(np.sqrt(low * high))

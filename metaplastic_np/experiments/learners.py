@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -34,15 +35,12 @@ def check_learners(networks: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _read_name(name: str) -> list[tuple[str, str | float]]:
-    """A name as rules and values: the same for 0.5 and .50."""
-    parts = [part.partition(":") for part in name.split("+")]
-    read: list[tuple[str, str | float]] = []
-    for word, _, value in parts:
-        try:
-            read.append((word, float(value)))
-        except ValueError:
-            read.append((word, value))
+def _read_name(name: str) -> list[str | float]:
+    """A name's words and values: the same for 0.5 and .50."""
+    read: list[str | float] = name.replace("+", ":").split(":")
+    for place, word in enumerate(read):
+        with suppress(ValueError):
+            read[place] = float(word)
     return read
 
 

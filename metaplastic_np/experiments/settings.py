@@ -267,14 +267,15 @@ def _count_shown(dataset: Dataset, part: str, needed: int) -> int:
     fewest, most = int(counts.min()), int(np.median(counts))
     called = dataset.class_names[counts.argmin()]
     shown = min(getattr(Settings, f"n_{part}_images"), fewest)
+    word = "training" if part == "train" else part
     if fewest < needed and not dataset.paired:
         raise errors.InputError(
-            f"class {called!r} must have at least {needed} {part} images for a list of this "
+            f"class {called!r} must have at least {needed} {word} images for a list of this "
             f"length; got {fewest}: add some, or leave the class out"
         )
     if 2 * shown < min(getattr(Settings, f"n_{part}_images"), most):
         warnings.warn(
-            f"class {called!r} has {fewest} {part} images, so no more are shown of any class "
+            f"class {called!r} has {fewest} {word} images, so no more are shown of any class "
             f"(half of them have {most} or more)",
             RuntimeWarning,
             stacklevel=3,

@@ -568,7 +568,7 @@ CASES = {
     ),
     "a class with too few images to begin with": (
         lambda: mp.experiments.init_settings(dataset(), n_items=6),
-        "class '0' must have at least 3 train images for a list of this length; got 2: add some",
+        "class '0' must have at least 3 training images for a list of this length; got 2: add some",
     ),
     "a class with one test image to begin with": (
         lambda: mp.experiments.init_settings(dataset(), n_items=3),

@@ -111,7 +111,9 @@ def test_tables_of_pandas_are_read_as_what_they_hold():
     assert measure_digest(make(train_labels=numbers)) == measure_digest(make())
     with pytest.raises(mp.InputError, match="`train_labels` must hold only words or only whole"):
         make(train_labels=words.where(words != "a").astype("category"))
-    with pytest.raises(mp.InputError, match="`train_labels` must hold only words or only whole"):
+    with pytest.raises(
+        mp.InputError, match=r"`train_labels` must hold .* whole numbers, none missing"
+    ):
         make(train_labels=numbers.replace(0, pandas.NA))
 
 
@@ -242,7 +244,7 @@ def test_both_parts_have_one_scale_or_are_refused(images, is_whole):
 def test_the_class_with_the_fewest_images_is_named(tmp_path):
     few = mp.load_npz(save(tmp_path / "few.npz", n_train=(12, 5, 12, 12), names=list("abcd")))
     message = (
-        "class 'b' has 5 train images, so no more are shown of any class .half of them have 12"
+        "class 'b' has 5 training images, so no more are shown of any class .half of them have 12"
     )
     with pytest.warns(RuntimeWarning, match=message):
         assert mp.experiments.init_settings(few, n_items=4).n_train_images == 5
@@ -255,7 +257,11 @@ def test_the_class_with_the_fewest_images_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("counts", "n_items", "message"),
     [
-        ({"n_train": (12, 12, 1, 12)}, 4, "class '2' must have at least 2 train images .*; got 1"),
+        (
+            {"n_train": (12, 12, 1, 12)},
+            4,
+            "class '2' must have at least 2 training images .*; got 1",
+        ),
         ({"n_test": (6, 1, 6, 6)}, 4, "class '1' must have at least 2 test images .*; got 1"),
         ({"n_test": (6, 2, 6, 6)}, 3, "class '1' must have at least 3 test images .*; got 2"),
     ],
@@ -299,7 +305,7 @@ def test_two_classes_are_learned_where_no_third_is_needed(
     assert run(file, "--non-target", non_target) == 0
     out = capsys.readouterr().out
     assert "Recall after 2 items" in out
-    assert "primacy" not in out.split("mean recall")[1].split("memorized")[0]
+    assert "primacy" not in out  # there is no middle
     assert mp.load_results("results/serial-position.npz").settings.non_target == non_target
     assert run(file, "--out", "other") == 2
     assert (
