@@ -64,7 +64,7 @@ def run(options: RunOptions) -> int:
         networks=networks,
         trials=options.trials,
         seed=running.seed,
-        by_epoch=options.by_epoch,
+        by_epoch=tuple(range(n_items)) if options.by_epoch else (),
     )
     # Two items without wrong labels have, as a rule, no balance: they keep the kappa of settings.
     is_balanced = n_items > 2 or options.model.steepness == "balance"

@@ -98,6 +98,6 @@ def balance_steepness(
         ahead = "the last item stays" if difference < 0 else "the last item never gets"
         raise errors.InputError(
             f"no steepness between {low:.3g} and {high:.3g} balances first and last item: {ahead} "
-            "ahead. Is a just-learned item recalled at all (learning rate, epochs)? If so, give kappa"
+            "ahead. Is a new item recalled at all (learning rate, epochs)? If it is, give a kappa"
         )
     return float(np.sqrt(low * high))

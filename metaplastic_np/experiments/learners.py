@@ -37,7 +37,7 @@ def check_learners(networks: Sequence[str]) -> tuple[str, ...]:
 
 def _read_name(name: str) -> list[str | float]:
     """A name's words and values: the same for 0.5 and .50."""
-    read: list[str | float] = name.replace("+", ":").split(":")
+    read: list[str | float] = [*name.replace("+", ":").split(":")]
     for place, word in enumerate(read):
         with suppress(ValueError):
             read[place] = float(word)

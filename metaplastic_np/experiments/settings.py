@@ -265,7 +265,7 @@ def _count_shown(dataset: Dataset, part: str, needed: int) -> int:
     """How many images of each class there are to show; the class with the fewest decides."""
     counts = np.bincount(getattr(dataset, f"{part}_labels"))
     fewest, most = int(counts.min()), int(np.median(counts))
-    called = dataset.class_names[counts.argmin()]
+    called = dataset.class_names[int(counts.argmin())]
     shown = min(getattr(Settings, f"n_{part}_images"), fewest)
     word = "training" if part == "train" else part
     if fewest < needed and not dataset.paired:

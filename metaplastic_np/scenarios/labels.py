@@ -31,7 +31,7 @@ def read_labels(name: str, labels: ArrayLike, images: NDArray[Any]) -> NDArray[A
         seen = f"{found.shape}{by_column if found.size == images.shape[-1] else ''}"
         checks.raise_expected(name, f"have shape ({n_rows},), one label an image", seen)
     found = found.reshape(-1)
-    if found.dtype.kind in "bU":
+    if found.dtype.kind in ("b", "U"):
         return found
     if found.dtype.kind not in "iuf":
         checks.raise_expected(name, "hold words or whole numbers", found.dtype)
