@@ -28,7 +28,9 @@ MOST_BYTES = 2**30
 MOST_GROWTH = 1032  # of a byte that gzip unpacks
 AGAIN = "copy or fetch it again"
 # How the four files of a set are called, a set's own name in front; in small letters.
-NAME = re.compile(r"(.*)(train|t10k|test)[-_.](image|label)s?[-_.]idx\d[-_.]\w+(\.gz)?")
+NAME = re.compile(
+    r"(.*)(train|t10k|test)[-_.]?(image|label)s?([-_.]idx\d*)?([-_.](ubyte|byte|int))?(\.gz)?"
+)
 FOLDERS = ("", "raw", "MNIST/raw")  # where below a folder torchvision keeps them
 
 

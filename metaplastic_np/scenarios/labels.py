@@ -46,7 +46,7 @@ def read_labels(name: str, labels: ArrayLike, images: NDArray[Any]) -> NDArray[A
 def _plain(name: str, found: NDArray[Any]) -> NDArray[Any]:
     """Objects and bytes as words, or as numbers; what pandas has for missing is neither."""
     values = [
-        value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
         for value in found.reshape(-1).tolist()
     ]
     if not any(all(isinstance(value, kind) for value in values) for kind in (str, Real)):

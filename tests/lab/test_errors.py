@@ -550,6 +550,12 @@ CASES = {
         lambda: mp.run_experiment(dataset(), {}),
         "`settings` must be Settings, as init_settings makes; got dict",
     ),
+    "a mapping for settings to learn by": (
+        lambda: mp.learn_item(
+            make_world(0).network, mp.Learner(), make_world(0).presentations[0], settings={}
+        ),
+        "`settings` must be LearningSettings; got dict",
+    ),
     "a mapping for settings to balance": (
         lambda: mp.balance_steepness(dataset(), {}),
         "`settings` must be Settings, as init_settings makes; got dict",

@@ -59,6 +59,10 @@ LABELS = {
     "digits as words": (lambda v: v.astype(str), "0 1 2 3"),
     "digits as objects": (lambda v: v.astype(str).astype(object), "0 1 2 3"),
     "digits as bytes": (lambda v: v.astype("S"), "0 1 2 3"),
+    "bytes that are no words": (
+        lambda v: np.array([b"\xfb", b"\xfc", b"\xfd", b"\xfe"])[v],
+        r"\xfb \xfc \xfd \xfe",
+    ),
     "whole numbers as objects": (lambda v: v.astype(object), "0 1 2 3"),
     "whole numbers as floats": (lambda v: v.astype(np.float32), "0 1 2 3"),
     "from 1": (lambda v: v + 1, "1 2 3 4"),

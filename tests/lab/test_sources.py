@@ -312,6 +312,8 @@ def test_the_same_bytes_in_another_shape_are_not_mnists(made_up):
         lambda name: name.replace("-idx", "_idx").title() + ".GZ",
         lambda name: name.replace("t10k", "test"),
         lambda name: name.replace("images", "image").replace("labels", "label"),
+        lambda name: name.partition("-idx")[0] + ".GZ",
+        lambda name: name.partition("-idx")[0].replace("-", "_") + ".idx",
     ],
 )
 @pytest.mark.parametrize("below", ["", "mnist", "MNIST/raw", "raw"])
