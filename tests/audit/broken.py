@@ -225,8 +225,8 @@ BREAKS = [
     ),
     (
         "labels",
-        "return np.argsort(words.astype",
-        "return np.arange(len(words)) or (",
+        "words.astype(np.float64), kind",
+        "words, kind",
         "own_data",
         "told_",
     ),

@@ -331,7 +331,7 @@ CASES = {
     ),
     "a class without test images": (
         lambda: dataset(test_labels=np.array([0, 2, 2])),
-        "`test_labels` must hold every class of `train_labels`; class '1' has no image: add some",
+        r"`test_labels` must .*; class '1' has no image: add some, or leave it out of both",
     ),
     "one class": (
         lambda: dataset(train_labels=np.zeros(6, int), test_labels=np.zeros(3, int)),
@@ -362,7 +362,7 @@ CASES = {
         "`test_labels` must hold only words or only whole numbers, none missing; got NoneType and",
     ),
     "one-hot rows of two": (
-        lambda: dataset(test_labels=np.eye(3) + np.eye(3)[0]),
+        lambda: dataset(test_labels=np.eye(3, dtype=int) | np.eye(3, dtype=int)[0]),
         r"`test_labels` must have shape \(3,\), one label an image, or be one-hot; got \(3, 3\)",
     ),
     "images by column": (
