@@ -136,7 +136,8 @@ def fetch_mnist(
     InputError
         If pooch is not installed.
     OutputError
-        If no mirror gives a file, or the folder cannot be written to. No part of a file is left.
+        If no mirror gives a file, the folder cannot be written to, or it holds another set under
+        MNIST's names. No part of a file is left.
 
     Examples
     --------
@@ -147,15 +148,29 @@ def fetch_mnist(
     """
     place, _ = _find_mnist(_places(folder))
     paths = [place / f"{name}.gz" for name in MNIST]
-    for path, digest in zip(paths, MNIST.values(), strict=True):
-        _fetch(path, digest, mirrors)
+    for path, digest, of_array in zip(paths, MNIST.values(), ARRAYS.values(), strict=True):
+        if not _is_there(path, of_array):
+            _fetch(path, digest, mirrors)
         if on_file is not None:
             on_file(path)
     return paths
 
 
+def _is_there(path: Path, digest: str) -> bool:
+    """Whether a file is MNIST's; one that can be read and is not is somebody's, and stays."""
+    try:
+        is_right = _measure_digest(read_idx(path)) == digest
+    except errors.InputError:  # missing, or damaged
+        return False
+    if not is_right:
+        raise errors.OutputError(
+            f"{path} is of another set: fetch MNIST to another folder (METAPLASTIC_NP_DATA)"
+        )
+    return True
+
+
 def _fetch(path: Path, digest: str, mirrors: Sequence[str]) -> None:
-    """Fetch a file from the first mirror that has it, unless it is there and right."""
+    """Fetch a file from the first mirror that has it."""
     try:
         import pooch
         import requests  # which pooch brings
@@ -309,7 +324,7 @@ def load_folder(folder: Path | str) -> Dataset:
             folder, f"it lacks IDX files like {', '.join(missing)}: other images go in an npz file"
         )
     own = {part: read_idx(found[part]) for part in ARRAYS}
-    if all(_measure_digest(own[part]) == digest for part, digest in ARRAYS.items()):
+    if "" in sets and all(_measure_digest(own[part]) == ARRAYS[part] for part in ARRAYS):
         return load_mnist(folder)
     name = folder.parent.name if folder.name == "raw" else folder.name
     return _make_own(folder, name, own, (load_folder, (str(folder),)))

@@ -447,6 +447,18 @@ def test_what_is_fetched_is_whole_for_everybody_and_not_fetched_again(made_up, t
     assert capfd.readouterr() == ("", "")
 
 
+def test_files_of_another_set_are_not_overwritten(made_up, tmp_path, dead_mirror):
+    other = write_set(tmp_path / "fashion", seed=1, pack=True)
+    before = {path: path.read_bytes() for path in other.iterdir()}
+    message = f"{NAMES[0]}.gz is of another set: fetch MNIST to another folder"
+    with pytest.raises(mp.OutputError, match=message):
+        mp.scenarios.fetch_mnist(other, mirrors=[dead_mirror])
+    assert {path: path.read_bytes() for path in other.iterdir()} == before
+    for path in made_up.iterdir():  # packed by somebody else, MNIST's all the same
+        path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1))
+    assert len(mp.scenarios.fetch_mnist(made_up, mirrors=[dead_mirror])) == 4
+
+
 def test_fetched_to_where_the_environment_says(made_up, tmp_path, monkeypatch, no_proxy):
     monkeypatch.setenv("METAPLASTIC_NP_DATA", str(tmp_path / "data"))
     with serve(made_up) as (mirror, _):
