@@ -120,7 +120,8 @@ def save_results(results: Results, folder: Path | str, *, name: str) -> list[Pat
         cells = [results.settings.networks[network], *index[1:], f"{results.recall[index]:.6g}"]
         cells += [f"{false_alarms[index]:.6g}", int(memorized[index]), names[trial][item]]
         write_row(cells)
-    write_atomic(table, lambda file: file.write(text.getvalue().encode()))
+    encoded = text.getvalue().encode("utf-8", "backslashreplace")  # whatever labels hold
+    write_atomic(table, lambda file: file.write(encoded))
     return [npz, table]
 
 

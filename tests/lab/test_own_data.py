@@ -155,13 +155,13 @@ def test_names_of_classes_outlast_a_change_and_a_journey():
 
 def test_names_of_classes_are_in_the_results_the_table_and_the_refusals(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    file = save("zoo.npz", names=['a "b"', "bee, wild", "cat", "dog"])
+    file = save("zoo.npz", names=['a "b"', "bee, wild", "cät\n", "dog\udcff"])
     assert run(file) == 0
     results = mp.load_results("results/serial-position.npz")
     names = results.header["class_names"]
-    assert names == ['a "b"', "bee, wild", "cat", "dog"]
-    shown = [names[place] for (place,) in results.item_classes[0]]
-    with Path("results/serial-position.csv").open(newline="") as table:
+    assert names == ['a "b"', "bee, wild", "cät\n", "dog\udcff"]
+    shown = [names[place].replace("\udcff", r"\udcff") for (place,) in results.item_classes[0]]
+    with Path("results/serial-position.csv").open(newline="", encoding="utf-8") as table:
         rows = list(csv.DictReader(table))
     assert [row["shows"] for row in rows[:4]] == shown
     assert {int(row["item"]): row["shows"] for row in rows} == dict(enumerate(shown))
