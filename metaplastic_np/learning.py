@@ -250,6 +250,7 @@ def _check(
     network: Network, presentation: Presentation, settings: LearningSettings
 ) -> tuple[Array, NDArray[np.intp]]:
     """Refuse what does not fit before anything moves; return images and labels."""
+    checks.check_kind("settings", settings, LearningSettings, "LearningSettings")
     dtype, sizes = network.parameters.dtype, network.layer_sizes
     images = checks.check_array("images", presentation.images, shape=(None, sizes[0]), dtype=dtype)
     checks.check_finite("images", images)

@@ -73,14 +73,16 @@ plt.show()
 # --------
 #
 # Four arrays in an npz file are all. On the command line it is
-# ``--dataset gratings.npz``. Bytes are taken for pixels of 0 to 255; floating-point
-# numbers go in as they are.
+# ``--dataset gratings.npz``. Whole numbers of 0 to 255 are taken for pixels and divided
+# by 255, if both parts hold them; other numbers go in as they are. Labels may be names,
+# too: whatever can be told apart is a class (:doc:`/data`).
 
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "gratings.npz"
     np.savez(path, **arrays)
     dataset = mp.load_npz(path)
 settings = mp.experiments.init_settings(dataset, n_items=8)
+print(dataset.reading)
 print(
     f"{len(dataset.item_classes)} items; inputs times {settings.input_scale:.1f}; "
     f"{settings.n_train_images} and {settings.n_test_images} images per item"

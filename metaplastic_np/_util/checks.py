@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -106,6 +107,19 @@ def check_choice(name: str, value: str, choices: Collection[str]) -> str:
     return value
 
 
+def check_kind(name: str, value: object, kind: type[Any], words: str) -> None:
+    """Require an object of a class, and say how to come by one."""
+    if not isinstance(value, kind):
+        raise_expected(name, f"be {words}", type(value).__name__)
+
+
+def check_path(name: str, path: Any) -> Path:
+    """Require the path of a file or folder, not what was opened."""
+    if not isinstance(path, str | os.PathLike):
+        raise_expected(name, "be a path, as text or a pathlib.Path", type(path).__name__)
+    return Path(path)
+
+
 def check_backend(backend: str | None) -> str:
     """Turn "auto", or the choice in the environment, into "numba" or "numpy"."""
     name = "backend"
@@ -161,6 +175,18 @@ def check_dtype(name: str, dtype: Any) -> np.dtype[Any]:
     return found
 
 
+def make_array(name: str, values: Any) -> NDArray[Any]:
+    """Make an array of what holds one, and refuse what NumPy would misread or lose."""
+    if hasattr(values, "toarray"):  # SciPy's sparse matrices
+        raise_expected(name, "be dense, as its `toarray()` is", type(values).__name__)
+    if np.ma.is_masked(values):
+        raise_expected(name, "not be masked; fill what is missing, or leave it out", "a mask")
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise_expected(name, "make one array", " ".join(str(error).split()))
+
+
 def check_array(
     name: str,
     array: ArrayLike,
@@ -172,7 +198,7 @@ def check_array(
 
     In `shape`, None stands for any length. Without a `dtype`, float32 and float64 are both right.
     """
-    found = np.asarray(array)
+    found = make_array(name, array)
     if dtype is None and found.dtype not in FLOAT_DTYPES:
         raise_expected(name, "hold float32 or float64 numbers", found.dtype)
     if dtype is not None and found.dtype != dtype:
@@ -184,10 +210,19 @@ def check_array(
 
 
 def is_finite(array: NDArray[Any]) -> bool:
-    """Whether no number is NaN or infinite; tested in pieces, which need less memory."""
+    """Whether no number is NaN or infinite."""
+    return all(np.isfinite(piece).all() for piece in _cut(array))
+
+
+def is_whole(array: NDArray[Any]) -> bool:
+    """Whether every number is a whole one, whatever its dtype."""
+    return array.dtype.kind in "biu" or all((p == np.floor(p)).all() for p in _cut(array))
+
+
+def _cut(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Pieces of an array: tests of them need less memory."""
     flat = array.reshape(-1)
-    pieces = range(0, flat.size, PIECE)
-    return all(np.isfinite(flat[start : start + PIECE]).all() for start in pieces)
+    return (flat[start : start + PIECE] for start in range(0, flat.size, PIECE))
 
 
 def check_finite(name: str, array: NDArray[Any]) -> NDArray[Any]:
@@ -200,7 +235,7 @@ def check_finite(name: str, array: NDArray[Any]) -> NDArray[Any]:
 
 def check_unit_interval(name: str, array: ArrayLike) -> NDArray[Any]:
     """Require an array of numbers in [0, 1]; NaN is not one."""
-    found = np.asarray(array)
+    found = make_array(name, array)
     bad = ~((found >= 0) & (found <= 1))
     if bad.any():
         index, where = _find_first(bad)
@@ -210,7 +245,7 @@ def check_unit_interval(name: str, array: ArrayLike) -> NDArray[Any]:
 
 def check_labels(name: str, labels: ArrayLike, *, n_rows: int, n_classes: int) -> NDArray[np.intp]:
     """Require one whole number in [0, n_classes) for each of n_rows images."""
-    found = np.asarray(labels)
+    found = make_array(name, labels)
     if found.dtype.kind not in "iu":
         raise_expected(name, "hold whole numbers", found.dtype)
     if found.shape != (n_rows,):

@@ -19,11 +19,12 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from . import errors
+from . import checks, errors
 
 __all__ = ["claim", "read_arrays", "write_arrays", "write_atomic"]
 
 HEADER = "header"
+AS_WORDS = "(write words as `array.astype(str)`)"
 DAMAGED = "it is damaged or not an npz file"
 MOST_BYTES = 8 * 2**30  # a file that promises more is refused before it is unpacked
 MOST_GROWTH = 1032  # of a byte that deflate unpacks
@@ -56,7 +57,7 @@ def write_atomic(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
     'kept'
     >>> folder.cleanup()
     """
-    path = Path(path)
+    path = checks.check_path("path", path)
     partial = path.parent / f".{path.name}.{uuid4().hex}.partial"
     try:
         with partial.open("wb") as file:
@@ -139,7 +140,7 @@ def read_arrays(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, An
     ((2, 2), {'seed': 0})
     >>> folder.cleanup()
     """
-    path = Path(path)
+    path = checks.check_path("path", path)
     try:
         with path.open("rb") as file, ZipFile(file) as archive:
             members = archive.infolist()
@@ -236,7 +237,7 @@ def _read_array(path: Path, archive: ZipFile, member: ZipInfo) -> NDArray[Any]:
         shape, _, dtype = read_header(file)
     if dtype.hasobject:
         name = ascii(member.filename)[1:-1]  # one line, whatever is in it
-        errors.raise_unreadable_file(path, f"{name} holds objects, not numbers")
+        errors.raise_unreadable_file(path, f"{name} holds objects, not numbers {AS_WORDS}")
     # Of items without bytes there could be any number.
     if not dtype.itemsize or file.tell() + prod(shape) * dtype.itemsize != member.file_size:
         errors.raise_unreadable_file(path, DAMAGED)

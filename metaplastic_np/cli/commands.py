@@ -61,21 +61,26 @@ def run(options: RunOptions) -> int:
     if options.networks is not None:
         networks = tuple(name.strip() for name in options.networks.split(","))
     dataset = load_dataset(running.dataset)
-    check_item_count(options.items, available=len(dataset.item_classes), minimum=3)
+    available = len(dataset.item_classes)
+    n_items = min(10, available) if options.items is None else options.items
+    check_item_count(n_items, available=available, minimum=2)
+    non_target = options.model.non_target or Settings.non_target
     settings = replace(
-        init_settings(dataset, n_items=options.items),
+        init_settings(dataset, n_items=n_items, non_target=non_target),
         schedule=row.schedule,
         networks=networks,
         trials=options.trials,
         seed=running.seed,
-        by_epoch=tuple(range(options.items)) if options.by_epoch else (),
+        by_epoch=tuple(range(n_items)) if options.by_epoch else (),
     )
+    # Two items without wrong labels have, as a rule, no balance: they keep the kappa of settings.
+    is_balanced = n_items > 2 or options.model.steepness == "balance"
     started = time.perf_counter()
     results, backend = learn_plan(
         dataset,
         {row.name: change_settings(settings, options.model)},
         running,
-        balance_trials=count_balance_trials(dataset, options.model),
+        balance_trials=is_balanced * count_balance_trials(dataset, options.model),
     )
     found = results[row.name]
     files = [running.out / f"{row.name}.{ending}" for ending in ("npz", "csv")]
@@ -105,6 +110,8 @@ def reproduce(options: ReproduceOptions) -> int:
     running, preset = options.running, options.preset
     dataset = load_dataset(running.dataset)
     planned = plan_runs(dataset, preset, seed=running.seed)
+    if left := [name for name in EXPERIMENTS if name not in planned]:
+        complain(f"left out, for want of items in {dataset.name}: {', '.join(left)}")
     plan = {
         name: replace(change_settings(settings, options.model), **EXPERIMENTS[name].changes)
         for name, settings in planned.items()

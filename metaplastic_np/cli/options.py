@@ -46,7 +46,7 @@ class RunOptions:
     """Of ``run``."""
 
     experiment: str
-    items: int
+    items: int | None
     trials: int
     networks: str | None
     by_epoch: bool

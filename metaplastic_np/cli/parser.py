@@ -168,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=commands.run, options=RunOptions)
     alone = [name for name, row in EXPERIMENTS.items() if row.alone]
     run.add_argument("experiment", choices=alone, help="which experiment")
-    run.add_argument("--items", type=int, default=10, help="how many items are learned (10)")
+    run.add_argument("--items", type=int, help="how many items are learned (10, or all of fewer)")
     run.add_argument("--trials", type=int, default=10, help="independent trials (10)")
     run.add_argument(
         "--networks",
@@ -237,7 +237,9 @@ def _running_options() -> _Parser:
     parent.add_argument(
         "--dataset",
         default="digits",
-        help="images: " + ", ".join(DATASETS) + ", or an npz file of your own (digits)",
+        help="images: "
+        + ", ".join(DATASETS)
+        + ", an npz file of your own, or a folder of IDX files (digits)",
     )
     parent.add_argument("--seed", type=int, default=0, help="seed of all draws (0)")
     parent.add_argument(

@@ -24,6 +24,7 @@ from ..experiments import (
     check_version,
     clear_trials,
     describe_run,
+    find_known,
     load_results,
     measure_work,
     open_cluster,
@@ -57,6 +58,9 @@ def learn_plan(
     """
     for settings in plan.values():
         check_items(dataset, settings)
+    if not find_known(dataset):
+        shown = f"{settings.n_train_images} training and {settings.n_test_images} test images"
+        complain(f"{dataset.name}: {dataset.reading}; {shown} per item")
     backend = checks.check_backend(running.backend)
     if backend == "numba" and running.jobs > 1:
         from .._fast import kernels  # noqa: F401  (says once, for all workers, if none can be cached)

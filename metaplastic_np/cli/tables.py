@@ -12,20 +12,15 @@ from ..metrics import (
     CLEAR,
     MEMORIZED_LEVEL,
     chance_recall,
+    format_mean,
     measure_capacity,
     measure_false_alarms,
-    measure_interval,
     measure_primacy,
     measure_recall,
     measure_recency,
     measure_serial_position_curve,
 )
 from ..plots import Panel, Picture, measure_table
-
-
-def _mean_and_half(values: np.ndarray) -> str:
-    half = measure_interval(values)
-    return f"{values.mean():.2f}" + (f" ± {half:.2f}" if np.isfinite(half) else "")
 
 
 def format_table(results: Results) -> str:
@@ -35,17 +30,20 @@ def format_table(results: Results) -> str:
     confusion = results.confusion[:, :, -1]
     clear = measure_recall(confusion) - measure_false_alarms(confusion)
     chance = chance_recall(settings.n_items)
-    rows = [(f"position {item + 1}", curves[:, :, item]) for item in range(settings.n_items)]
+    n_items = settings.n_items
+    rows = [(f"position {item + 1}", curves[:, :, item], 1) for item in range(n_items)]
+    ends = "primacy, recency: first, last item minus the mean of the middle 40 % of positions.\n"
     summary = [
-        ("mean recall", curves.mean(axis=-1)),
-        ("primacy", measure_primacy(curves)),
-        ("recency", measure_recency(curves)),
-        ("memorized", measure_capacity(confusion).astype(float)),
-        (f"hits-alarms>{CLEAR}", (clear > CLEAR).sum(axis=-1).astype(float)),
+        ("mean recall", curves.mean(axis=-1), 1),
+        ("memorized", measure_capacity(confusion).astype(float), n_items),
+        (f"hits-alarms>{CLEAR}", (clear > CLEAR).sum(axis=-1).astype(float), n_items),
     ]
+    if n_items > 2:  # there is a middle
+        summary.insert(1, ("primacy", measure_primacy(curves), 2))
+        summary.insert(2, ("recency", measure_recency(curves), 2))
 
-    def line(name: str, values: np.ndarray) -> str:
-        cells = [_mean_and_half(trials) for trials in values]
+    def line(name: str, values: np.ndarray, reach: float) -> str:
+        cells = [format_mean(trials, reach) for trials in values]
         return f"{name:<16}" + "".join(f"{cell:>{width}}" for cell in cells)
 
     width = max(16, *(len(network) + 2 for network in settings.networks))
@@ -53,7 +51,7 @@ def format_table(results: Results) -> str:
     rule = "-" * len(header)
     kappa = results.kappa.mean()
     title = (
-        f"Recall after {settings.n_items} items, each shown once; chance {chance:.2f}.\n"
+        f"Recall after {n_items} items, each shown once; chance {chance:.2f}.\n"
         f"{results.header['dataset']}, seed {settings.seed}, {settings.trials} trials "
         f"(mean ± 95 % interval), kappa {kappa:.1f}"
     )
@@ -61,11 +59,12 @@ def format_table(results: Results) -> str:
     notes = (
         "memorized: items with more hits than shuffled labels would give them (exact test, "
         f"P < {MEMORIZED_LEVEL},\n{settings.n_test_images} test images an item). The row below it "
-        "asks for clearly more hits than false alarms.\n"
-        "primacy, recency: first, last item minus the mean of the middle 40 % of positions.\n"
+        f"asks for clearly more hits than false alarms.\n{ends * (n_items > 2)}"
         "kappa: steepness times the rms displacement of the weights after the first presentation."
     )
-    return "\n".join([*lines, *(line(*row) for row in summary), "", notes])
+    table = "\n".join([*lines, *(line(*row) for row in summary), "", notes])
+    unknown = "\n\u00b1 ?: these trials' interval is wider than all that there can be; run more."
+    return table + unknown * ("\u00b1 ?" in table)
 
 
 def format_picture(picture: Picture, results: Results) -> str:

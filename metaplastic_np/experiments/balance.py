@@ -65,6 +65,7 @@ def balance_steepness(
     >>> 10 < balance_steepness(load_digits(), settings, trials=3) < 10_000
     True
     """
+    checks.check_kind("settings", settings, Settings, "Settings, as init_settings makes")
     settings = plan_balance(settings, trials=trials)
 
     def run(steepness: float) -> Results:
@@ -82,12 +83,12 @@ def balance_steepness(
             on_step(middle, difference)
         low, high = (middle, high) if difference < 0 else (low, middle)
         sides.add(difference < 0)
-    if len(sides) == 1:
+    if len(sides) == 1 and difference != 0:
         low, high = range_tried
         ahead = "the last item stays" if difference < 0 else "the last item never gets"
         raise errors.InputError(
             f"no steepness between {low:.3g} and {high:.3g} balances first and last item: {ahead} "
-            "ahead. Is a just-learned item recalled at all (learning rate, epochs)?"
+            "ahead. Is a new item recalled at all (learning rate, epochs)? If it is, give a kappa"
         )
     return float(np.sqrt(low * high))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -27,9 +28,20 @@ def check_learners(networks: Sequence[str]) -> tuple[str, ...]:
         check_rule(rule)
         if plus:
             checks.check_choice("networks", rehearsal.partition(":")[0], REHEARSALS)
-        if names.count(name) > 1:
-            checks.raise_expected("networks", "name each only once", f"{name!r} twice")
+    for name in names:
+        same = [other for other in names if _read_name(other) == _read_name(name)]
+        if len(same) > 1:
+            checks.raise_expected("networks", "name each only once", " and ".join(map(repr, same)))
     return names
+
+
+def _read_name(name: str) -> list[str | float]:
+    """A name's words and values: the same for 0.5 and .50."""
+    read: list[str | float] = [*name.replace("+", ":").split(":")]
+    for place, word in enumerate(read):
+        with suppress(ValueError):
+            read[place] = float(word)
+    return read
 
 
 def init_learner(network: Network, name: str, birth: Birth) -> Learner:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from html import escape
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._util import errors
+from .._util import checks, errors
 from .._util.storage import read_arrays, write_arrays, write_atomic
 from ..metrics import measure_false_alarms, measure_memorized, measure_recall
 from .checkpoints import MEASURED, Arrays, check_facts, check_measured, measure_shapes
@@ -46,7 +48,7 @@ class Results:
         The share that a presentation has in the displacement at the end; adds up to 1 where the
         schedule does not rewind.
     item_classes : int array (n_trials, n_items + n_new, classes per item)
-        What each item shows.
+        The classes that each item shows; the header's ``class_names`` says what they are called.
     schedule : int array (n_trials, n_presentations, 4)
         Item, label, shown and after of every :class:`Step`.
     kappa : float array (n_trials,)
@@ -126,21 +128,35 @@ def save_results(results: Results, folder: Path | str, *, name: str) -> list[Pat
     --------
     See :func:`load_results`.
     """
-    folder = errors.check_output_folder(Path(folder))
+    folder = errors.check_output_folder(checks.check_path("folder", folder))
     npz, table = (folder / f"{name}.{ending}" for ending in ("npz", "csv"))
     check_free(npz, results.header)
     write_arrays(npz, {name: getattr(results, name) for name in ARRAYS}, header=results.header)
 
     false_alarms = measure_false_alarms(results.confusion)
     memorized = measure_memorized(results.confusion)
-    lines = ["network,trial,presentation,item,recall,false_alarms,memorized"]
+    names = name_items(results)
+    text = StringIO()
+    write_row = csv.writer(text, lineterminator="\n").writerow
+    measured = "recall", "false_alarms", "memorized"
+    write_row(("network", "trial", "presentation", "item", *measured, "shows"))
     for index in np.ndindex(results.recall.shape):
-        network, *place = index
-        cells = [results.settings.networks[network], *place, f"{results.recall[index]:.6g}"]
-        cells += [f"{false_alarms[index]:.6g}", int(memorized[index])]
-        lines.append(",".join(map(str, cells)))
-    write_atomic(table, lambda file: file.write(("\n".join(lines) + "\n").encode()))
+        network, trial, _, item = index
+        cells = [results.settings.networks[network], *index[1:], f"{results.recall[index]:.6g}"]
+        cells += [f"{false_alarms[index]:.6g}", int(memorized[index]), names[trial][item]]
+        write_row(cells)
+    encoded = text.getvalue().encode("utf-8", "backslashreplace")  # whatever labels hold
+    write_atomic(table, lambda file: file.write(encoded))
     return [npz, table]
+
+
+def name_items(results: Results) -> list[list[str]]:
+    """What each item of each trial shows, by the names of its classes."""
+    names = results.header.get("class_names", range(1 + int(results.item_classes.max())))
+    return [
+        ["-".join(str(names[shown]) for shown in classes) for classes in trial]
+        for trial in results.item_classes
+    ]
 
 
 def load_results(path: Path | str) -> Results:
@@ -172,7 +188,7 @@ def load_results(path: Path | str) -> Results:
     >>> bool((again.recall == results.recall).all()), again.settings == settings
     (True, True)
     """
-    path = Path(path)
+    path = checks.check_path("path", path)
     arrays, header = read_arrays(path)
     errors.check_file_kind(path, header, kind="experiment", schema=(1, SCHEMA))
     if header["schema"] == 1:

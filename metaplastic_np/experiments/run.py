@@ -85,7 +85,9 @@ def run_experiment(
         {"experiment": settings},
         backend=backend,
         executor=executor,
-        checkpoints=None if checkpoint is None else {"experiment": Path(checkpoint)},
+        checkpoints=None
+        if checkpoint is None
+        else {"experiment": checks.check_path("checkpoint", checkpoint)},
         on_trial=on_trial,
     )["experiment"]
 
@@ -134,6 +136,8 @@ def run_experiments(
     [4, 7]
     """
     backend = checks.check_backend(backend)
+    if executor is not None:
+        checks.check_kind("executor", executor, Executor, "an executor, as open_pool(2) gives")
     finished: dict[str, dict[int, Any]] = {}
     missing = []
     threads = count_threads() if executor is None else 1
@@ -220,9 +224,8 @@ def measure_work(dataset: Dataset, settings: Settings) -> float:
 
 def check_items(dataset: Dataset, settings: Settings) -> None:
     """Refuse a list that the dataset cannot serve, before anything is written."""
-    if not isinstance(dataset, Dataset):
-        seen = type(dataset).__name__
-        checks.raise_expected("dataset", "be a Dataset, as load_dataset makes", seen)
+    checks.check_kind("dataset", dataset, Dataset, "a Dataset, as load_dataset makes")
+    checks.check_kind("settings", settings, Settings, "Settings, as init_settings makes")
     available = len(dataset.item_classes)
     n_items = check_item_count(settings.n_items, available=available, minimum=2)
     steps = draw_schedule(settings.schedule, n_items, rng=np.random.default_rng(0))
@@ -232,5 +235,10 @@ def check_items(dataset: Dataset, settings: Settings) -> None:
         for name in ("train", "test"):
             wanted = getattr(settings, f"n_{name}_images")
             counts = np.bincount(getattr(dataset, f"{name}_labels"))
-            for item, count in enumerate(counts):
-                check_enough_images(f"n_{name}_images", item, wanted=wanted, available=int(count))
+            for called, count in zip(dataset.class_names, counts, strict=True):
+                check_enough_images(f"n_{name}_images", called, wanted=wanted, available=int(count))
+    for name in ("train_images", "test_images"):
+        images = getattr(dataset, name)
+        if all(np.array_equal(image, images[0]) for image in images):  # ends at the second
+            expected = "show more than one picture: nothing can be learned from these"
+            checks.raise_expected(name, expected, f"{len(images)} that are all the same")

@@ -7,8 +7,11 @@ were found.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import count
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import numpy as np
 
 from .._util import checks, errors
 from ..learning import REFRESHES
+from ..metrics import MEMORIZED_LEVEL
 from ..scenarios import NON_TARGETS, Dataset, Step, count_non_targets, draw_schedule, measure_digest
 from .learners import check_learners
 
@@ -140,7 +144,7 @@ class Settings:
         dtype = checks.check_dtype("dtype", self.dtype)
         plain: dict[str, Any] = {
             "dtype": dtype.name,
-            "n_items": checks.check_count("n_items", self.n_items, minimum=3, maximum=MOST_ITEMS),
+            "n_items": checks.check_count("n_items", self.n_items, minimum=2, maximum=MOST_ITEMS),
             "networks": check_learners(self.networks),
             "hidden": checks.check_counts("hidden", self.hidden),
         }
@@ -190,7 +194,7 @@ def measure_default_steepness(n_items: int, *, dataset: str = "digits") -> float
     Parameters
     ----------
     n_items : int
-        At least 3.
+        At least 2.
     dataset : {"digits", "mnist"}
 
     Returns
@@ -203,26 +207,34 @@ def measure_default_steepness(n_items: int, *, dataset: str = "digits") -> float
     >>> measure_default_steepness(10)
     10900.0
     """
-    n_items = checks.check_count("n_items", n_items, minimum=3)
+    n_items = checks.check_count("n_items", n_items, minimum=2)
     table = CALIBRATED[checks.check_choice("dataset", dataset, CALIBRATED)]["steepness"]
     lengths, found = (np.log(list(part)) for part in zip(*table.items(), strict=True))
     return round(float(np.exp(np.interp(np.log(n_items), lengths, found))), 1)
 
 
-def init_settings(dataset: Dataset, *, n_items: int = 10) -> Settings:
+def init_settings(dataset: Dataset, *, n_items: int = 10, non_target: str = "permuted") -> Settings:
     """Settings to begin with for a dataset: calibrated for the digits and MNIST.
 
     Other images go to the head as they are, without a frozen layer, scaled to the rms length that
     MNIST has there; their kappa is a guess until :func:`balance_steepness` has found the steepness.
+    Each item shows as many of them as the class with the fewest has; a warning names the class
+    where that is less than half of what most classes have.
 
     Parameters
     ----------
     dataset : Dataset
     n_items : int
+    non_target : {"permuted", "none", "true"}
 
     Returns
     -------
     Settings
+
+    Raises
+    ------
+    InputError
+        If a class has too few images to show non-targets of it, or to tell its recall from chance.
 
     Examples
     --------
@@ -230,33 +242,59 @@ def init_settings(dataset: Dataset, *, n_items: int = 10) -> Settings:
     >>> init_settings(load_digits()) == Settings()
     True
     """
+    checks.check_kind("dataset", dataset, Dataset, "a Dataset, as load_dataset makes")
     known = find_known(dataset)
     if known:
-        return init_known_settings(known, n_items=n_items)
+        return init_known_settings(known, n_items=n_items, non_target=non_target)
     images = dataset.train_images.reshape(len(dataset.train_images), -1)
-    scale = 255 if images.dtype == np.uint8 else 1
-    squares = np.einsum("ij,ij->i", images, images, dtype=np.float64) / scale**2
+    squares = np.einsum("ij,ij->i", images, images, dtype=np.float64) / dataset.pixel_scale**2
     length = np.sqrt((1 + dataset.paired) * squares.mean())
-    most = {
-        part: int(np.bincount(getattr(dataset, f"{part}_labels")).min())
-        for part in ("train", "test")
-    }
+    Settings(n_items=n_items, non_target=non_target)  # refused before images are counted for it
+    needed = 1 if non_target == "none" else -(-(n_items - 1) // 2), _count_tests(n_items)
     return Settings(
         n_items=n_items,
+        non_target=non_target,
         n_features=0,
-        n_train_images=min(Settings.n_train_images, most["train"]),
-        n_test_images=min(Settings.n_test_images, most["test"]),
+        n_train_images=_count_shown(dataset, "train", needed[0]),
+        n_test_images=_count_shown(dataset, "test", needed[1]),
         input_scale=LENGTH / length if length > 0 else 1.0,
         learning_rate=LEARNING_RATE,
         kappa=KAPPA,
     )
 
 
-def init_known_settings(dataset: str, *, n_items: int) -> Settings:
+def _count_tests(n_items: int) -> int:
+    """The fewest test images per item of which all right is more than chance gives."""
+    return next(n for n in count(1) if comb(n_items * n, n) * MEMORIZED_LEVEL > 1)
+
+
+def _count_shown(dataset: Dataset, part: str, needed: int) -> int:
+    """How many images of each class there are to show; the class with the fewest decides."""
+    counts = np.bincount(getattr(dataset, f"{part}_labels"))
+    fewest, most = int(counts.min()), int(np.median(counts))
+    called = dataset.class_names[int(counts.argmin())]
+    shown = min(getattr(Settings, f"n_{part}_images"), fewest)
+    word = "training" if part == "train" else part
+    if fewest < needed and not dataset.paired:
+        raise errors.InputError(
+            f"class {called!r} must have at least {needed} {word} images for a list of this "
+            f"length; got {fewest}: add some, or leave the class out"
+        )
+    if 2 * shown < min(getattr(Settings, f"n_{part}_images"), most):
+        warnings.warn(
+            f"class {called!r} has {fewest} {word} images, so no more are shown of any class "
+            f"(half of them have {most} or more)",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return shown
+
+
+def init_known_settings(dataset: str, **changes: Any) -> Settings:
     """Settings that were calibrated for images known by name, "digits" or "mnist"."""
     found = {**CALIBRATED[dataset]}
-    found["steepness"] = measure_default_steepness(n_items, dataset=dataset)
-    return Settings(n_items=n_items, **found)
+    steepness = measure_default_steepness(changes["n_items"], dataset=dataset)
+    return Settings(**{**found, "steepness": steepness, **changes})
 
 
 def find_known(dataset: Dataset) -> str | None:
@@ -278,6 +316,7 @@ def describe_run(dataset: Dataset, settings: Settings) -> dict[str, Any]:
         "schema": SCHEMA,
         "dataset": name_images(dataset.name, digest),
         "dataset_sha256": digest,
+        "class_names": list(dataset.class_names),
         "networks": list(settings.networks),
         "settings": asdict(settings),
     }

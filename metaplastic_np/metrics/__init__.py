@@ -17,6 +17,7 @@ from .recall import (
     measure_serial_position_curve,
 )
 from .statistics import (
+    format_mean,
     measure_bounds,
     measure_figure_interval,
     measure_interval,

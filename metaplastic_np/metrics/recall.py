@@ -318,26 +318,40 @@ def _middle(curve: Float) -> Float:
     return curve[..., inside].mean(axis=-1)
 
 
-def measure_forgetting(recall: ArrayLike) -> Float:
-    """Best recall of each item so far, minus its present one.
+def measure_forgetting(recall: ArrayLike, sequence: ArrayLike | None = None) -> Float:
+    """Best recall of each item since it was first presented, minus its present one.
 
     Parameters
     ----------
     recall : array (..., n_presentations + 1, n_items)
+    sequence : int array (n_presentations,), optional
+        Which item each presentation showed. Default: item k was first shown by presentation k, as
+        in all named schedules but "frequency".
 
     Returns
     -------
     float array of the same shape, in [0, 1]
+        NaN before an item's first presentation: what an untrained network loses by chance is not
+        forgotten.
+
+    Raises
+    ------
+    InputError
+        If the sequence is not as long as the recall, or names an item that is not there.
 
     Examples
     --------
     >>> measure_forgetting([[0.5, 0.5], [1.0, 0.0], [0.2, 0.9]])
-    array([[0. , 0. ],
-           [0. , 0.5],
+    array([[nan, nan],
+           [0. , nan],
            [0.8, 0. ]])
     """
     recall = _check_recall("recall", recall, ndim=2)
-    return np.maximum.accumulate(recall, axis=-2) - recall
+    if sequence is None:
+        sequence = np.arange(recall.shape[-2] - 1) % recall.shape[-1]
+    presented = _find_presented(recall, sequence)
+    best = np.maximum.accumulate(np.where(presented, recall, 0), axis=-2)
+    return np.where(presented, best - recall, np.nan)
 
 
 def measure_gross_memory(recall: ArrayLike, sequence: ArrayLike) -> Float:
@@ -364,17 +378,22 @@ def measure_gross_memory(recall: ArrayLike, sequence: ArrayLike) -> Float:
     array([0. , 1. , 1.1])
     """
     recall = _check_recall("recall", recall, ndim=2)
+    return np.where(_find_presented(recall, sequence), recall, 0).sum(axis=-1)
+
+
+def _find_presented(recall: Float, sequence: ArrayLike) -> NDArray[np.bool_]:
+    """Which items were presented before each test, (n_presentations + 1, n_items)."""
     n_rows, n_items = recall.shape[-2:]
     sequence = checks.check_labels("sequence", sequence, n_rows=n_rows - 1, n_classes=n_items)
     presented = np.zeros((n_rows, n_items), dtype=bool)
     for presentation, item in enumerate(sequence):
         presented[presentation + 1 :, item] = True
-    return np.where(presented, recall, 0).sum(axis=-1)
+    return presented
 
 
 def _check_confusion(confusion: ArrayLike) -> NDArray[np.int64]:
     """Require counts (..., group, answer), each item tested equally often; keep only items."""
-    found = np.asarray(confusion)
+    found = checks.make_array("confusion", confusion)
     if found.dtype.kind not in "iu":
         checks.raise_expected("confusion", "hold whole numbers", found.dtype)
     if found.ndim < 2 or found.shape[-2] < found.shape[-1] or found.size == 0:
@@ -391,7 +410,7 @@ def _check_confusion(confusion: ArrayLike) -> NDArray[np.int64]:
 
 def _check_recall(name: str, recall: ArrayLike, *, ndim: int = 1) -> Float:
     """Require shares of test images in [0, 1], with items on the last axis."""
-    found = np.asarray(recall, dtype=np.float64)
+    found = checks.make_array(name, recall).astype(np.float64)
     if found.ndim < ndim or found.size == 0:
         checks.raise_expected(name, f"have at least {ndim} axes, items last", found.shape)
     return checks.check_unit_interval(name, found)

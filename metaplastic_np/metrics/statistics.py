@@ -58,6 +58,14 @@ def measure_interval(values: ArrayLike, *, confidence: float = CONFIDENCE) -> Fl
     return quantile * np.std(values, axis=0, ddof=1) / np.sqrt(n)
 
 
+def format_mean(values: Float, reach: float) -> str:
+    """Mean and half of its interval over trials; "?" if that is wider than values can reach."""
+    half = float(measure_interval(values))
+    if np.isnan(half):
+        return f"{values.mean():.2f}"
+    return f"{values.mean():.2f} \u00b1 " + (f"{half:.2f}" if 2 * half < reach else "?")
+
+
 def measure_bounds(values: ArrayLike, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Lower and upper bound of a mean over trials, each one-sided.
 

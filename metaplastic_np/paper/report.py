@@ -25,6 +25,7 @@ from ..experiments import Results
 from ..metrics import (
     CLEAR,
     MEMORIZED_LEVEL,
+    format_mean,
     measure_false_alarms,
     measure_fewest_hits,
     measure_interval,
@@ -153,12 +154,6 @@ def _table(caption: str, names: Sequence[str], rows: Iterable[Any], *, kind: str
         f"<thead><tr>{columns}</tr></thead>\n"
         f"<tbody>\n{''.join(lines)}</tbody>\n</table>\n</div>"
     )
-
-
-def _mean(values: NDArray[Any]) -> str:
-    """Mean over trials and half of its 95 % interval."""
-    half = float(measure_interval(values))
-    return f"{values.mean():.2f}" + (f" \u00b1 {half:.2f}" if np.isfinite(half) else "")
 
 
 def _say(value: Any) -> str:
@@ -321,11 +316,11 @@ def _show_memorized(evidence: Evidence) -> str:
         "never answered": confusion.sum(axis=-2) == 0,
         f"hits \u2212 false alarms > {CLEAR}": clear,
     }
+    n_items, trials = run.settings.n_items, run.settings.trials
     rows = [
-        [network, *(_mean(items[index].sum(axis=-1)) for items in columns.values())]
+        [network, *(format_mean(items[index].sum(axis=-1), n_items) for items in columns.values())]
         for index, network in enumerate(run.settings.networks)
     ]
-    n_items, trials = run.settings.n_items, run.settings.trials
     caption = f"{name}.npz, trials {trials}: items memorized of {n_items}, \u00b1 95 % interval"
     words = MEMORIZED.format(images=run.settings.n_test_images)
     return f"{words}\n{_table(caption, ['network', *columns], rows)}"
@@ -354,7 +349,7 @@ def _show_people(evidence: Evidence) -> str:
             n_items = run.settings.n_items
             people.append("{} of {} ({} a word)".format(*MURDOCK[n_items]))
             recall = run.recall[run.settings.networks.index("hybrid"), :, -1]
-            network.append(f"{_mean(recall.sum(axis=-1))} of {n_items}")
+            network.append(f"{format_mean(recall.sum(axis=-1), n_items)} of {n_items}")
     if not people:
         return NOT_RUN
     return YARDSTICK.format(people=" and ".join(people), network=" and ".join(network))

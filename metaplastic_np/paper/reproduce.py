@@ -65,15 +65,18 @@ def plan_runs(dataset: Dataset, preset: str, *, seed: int = 0) -> dict[str, Sett
         changes = {"networks": row.networks, "schedule": row.schedule, **row.changes}
         changes |= row.quick if preset == "quick" else PAPER if preset == "paper" else {}
         changes["networks"] = name_networks(changes["networks"], known)
-        run = replace(
-            init_settings(dataset, n_items=row.n_items),
-            seed=seed,
-            trials=row.trials[which],
-            **changes,
-        )
-        steps = draw_schedule(run.schedule, run.n_items, rng=np.random.default_rng(0))
-        if run.n_items + count_new(steps, run.n_items) <= available:
-            runs[name] = run
+        steps = draw_schedule(row.schedule, row.n_items, rng=np.random.default_rng(0))
+        if row.n_items + count_new(steps, row.n_items) <= available:
+            runs[name] = replace(
+                init_settings(dataset, n_items=row.n_items),
+                seed=seed,
+                trials=row.trials[which],
+                **changes,
+            )
+    if not runs:
+        fewest = min(row.n_items for row in EXPERIMENTS.values())
+        expected = f"have at least {fewest} items to reproduce the paper (`run` takes fewer)"
+        checks.raise_expected("dataset", expected, available)
     return runs
 
 

@@ -1,6 +1,7 @@
 """What is shown, when, and under which labels: datasets, items and schedules."""
 
 from .datasets import Dataset, load_digits, measure_digest
+from .idx import read_idx
 from .items import (
     NON_TARGETS,
     Items,
@@ -28,7 +29,7 @@ from .sources import (
     check_sources,
     fetch_mnist,
     load_dataset,
+    load_folder,
     load_mnist,
     load_npz,
-    read_idx,
 )

@@ -6,7 +6,8 @@ An experiment takes a :class:`Dataset`, whoever made it: the bundled digits, a f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -19,10 +20,12 @@ from numpy.typing import NDArray
 
 from .._util import checks, errors
 from .._util.storage import read_arrays
+from .labels import name_classes, number_classes, read_labels
 
 __all__ = ["Dataset", "load_digits", "measure_digest"]
 
 TRAIN_SHARE = 0.7
+MOST_NAMES = 20  # of classes, in a line
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,10 +36,14 @@ class Dataset:
     ----------
     name : str
     train_images, test_images : array (n, ...)
-        Real, finite numbers, of one canvas; (n, rows, columns) if `paired`. uint8 pixels are
-        0..255 and are shown as [0, 1]; all others are shown as they are.
-    train_labels, test_labels : int array (n,)
-        Classes 0, 1, 2, ... without a gap.
+        Real, finite numbers, of one canvas; (n, rows, columns) if `paired`. If both parts hold
+        whole numbers of 0..255 (and not only 0 and 1), whatever their dtypes, they are pixels and
+        are shown as [0, 1]; all others are shown as they are.
+    train_labels, test_labels : array (n,)
+        Words or whole numbers, or one-hot rows (n, n_classes). They are kept as the places 0, 1,
+        2, ... of the classes in sorted order.
+    class_names : sequence of str, optional
+        What label 0, 1, 2, ... is called. Default: the labels themselves, in sorted order.
     paired : bool
         True: an item is a pair i < j of different classes, their images side by side (the paper's
         two-digit numbers). False: an item is a class.
@@ -48,8 +55,8 @@ class Dataset:
     Raises
     ------
     InputError
-        If shapes do not fit, a pixel is not finite, a label is not a whole number or a class has
-        no images.
+        If shapes do not fit, a pixel is not finite, the two parts are on unlike scales, labels
+        are no classes, or a class has no images in one part.
 
     Examples
     --------
@@ -57,8 +64,8 @@ class Dataset:
     >>> images, labels = np.random.default_rng(0).random((6, 8)), np.array([0, 1, 2, 0, 1, 2])
     >>> own = Dataset(name="own", train_images=images, train_labels=labels,
     ...               test_images=images, test_labels=labels)
-    >>> own.item_classes
-    ((0,), (1,), (2,))
+    >>> own.item_classes, own.class_names
+    (((0,), (1,), (2,)), ('0', '1', '2'))
     """
 
     name: str
@@ -66,20 +73,26 @@ class Dataset:
     train_labels: NDArray[Any] = field(repr=False)
     test_images: NDArray[Any] = field(repr=False)
     test_labels: NDArray[Any] = field(repr=False)
+    class_names: Sequence[str] = ()
     paired: bool = False
     reload: tuple[Callable[..., Dataset], tuple[Any, ...]] | None = None
+    pixel_scale: int = field(init=False)  # what the numbers of both parts are divided by
+
+    def __new__(cls, *arrays: Any, **_: Any) -> Dataset:
+        """Refuse arrays without their names, which are easily given in another order."""
+        if arrays:
+            raise errors.InputError(
+                "`Dataset` takes its arrays by name: Dataset(name='own', train_images=..., "
+                "train_labels=..., test_images=..., test_labels=...)"
+            )
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         """Check every array once, here, so that nothing later has to."""
         fixed = {}
         for part in ("train", "test"):
             images = _check_images(f"{part}_images", getattr(self, f"{part}_images"))
-            labels = checks.check_labels(
-                f"{part}_labels",
-                getattr(self, f"{part}_labels"),
-                n_rows=len(images),
-                n_classes=np.iinfo(np.intp).max,
-            )
+            labels = read_labels(f"{part}_labels", getattr(self, f"{part}_labels"), images)
             fixed[f"{part}_images"], fixed[f"{part}_labels"] = images, labels
         shape, other = fixed["train_images"].shape, fixed["test_images"].shape
         if other[1:] != shape[1:]:
@@ -91,16 +104,30 @@ class Dataset:
         if is_paired and len(shape) != 3:
             expected = "have shape (n, rows, columns) to be paired"
             checks.raise_expected("train_images", expected, shape)
-        _check_classes(fixed["train_labels"], fixed["test_labels"])
+        *numbered, names = number_classes(fixed["train_labels"], fixed["test_labels"])
+        fixed["train_labels"], fixed["test_labels"] = numbered
+        names = name_classes(names, self.class_names) if len(self.class_names) else names
+        scale = _find_scale(fixed["train_images"], fixed["test_images"])
         object.__setattr__(self, "paired", is_paired)
         for name, array in fixed.items():
             object.__setattr__(self, name, checks.freeze(array))
+        object.__setattr__(self, "class_names", names)
+        object.__setattr__(self, "pixel_scale", scale)
 
     @property
     def item_classes(self) -> tuple[tuple[int, ...], ...]:
         """The classes that each item of this dataset shows, left to right."""
         classes = range(int(self.train_labels.max()) + 1)
         return tuple(combinations(classes, 2 if self.paired else 1))
+
+    @property
+    def reading(self) -> str:
+        """How labels and pixels were read, in words."""
+        names, parts = self.class_names, (self.train_images, self.test_images)
+        listed = ", ".join(names[:MOST_NAMES]) + ", ..." * (len(names) > MOST_NAMES)
+        low, high = min(part.min() for part in parts), max(part.max() for part in parts)
+        scaled = "divided by 255" if self.pixel_scale == 255 else "as they are"
+        return f"{len(names)} classes: {listed}; pixels from {low:g} to {high:g}, {scaled}"
 
     @cached_property
     def _digest(self) -> str:
@@ -128,7 +155,10 @@ class Dataset:
 
 def _check_images(name: str, images: NDArray[Any]) -> NDArray[Any]:
     """Require images (n, ...) of real, finite numbers, at least one image and one pixel."""
-    found = np.asarray(images)
+    found = checks.make_array(name, images)
+    if found.dtype.kind == "O":  # tables and lists of mixed numbers
+        with suppress(TypeError, ValueError):
+            found = found.astype(np.float64)
     if found.dtype.kind not in "fiub":
         checks.raise_expected(name, "hold real numbers", found.dtype)
     if found.ndim < 2 or found.size == 0:
@@ -137,22 +167,20 @@ def _check_images(name: str, images: NDArray[Any]) -> NDArray[Any]:
     return checks.check_finite(name, found) if found.dtype.kind == "f" else found
 
 
-def _check_classes(train_labels: NDArray[Any], test_labels: NDArray[Any]) -> None:
-    """Require classes 0, 1, ... without a gap, each with training and test images."""
-    owner = "train_labels" if train_labels.max() >= test_labels.max() else "test_labels"
-    highest = int(max(train_labels.max(), test_labels.max()))
-    if highest == 0:
-        raise errors.InputError("`train_labels` must hold at least two classes; got one")
-    for name, labels in (("train_labels", train_labels), ("test_labels", test_labels)):
-        present = np.unique(labels)
-        # Not a table as long as the highest label, which a damaged file may make huge.
-        gaps = np.flatnonzero(present != np.arange(len(present)))
-        missing = int(gaps[0]) if len(gaps) else len(present)
-        if missing <= highest:
-            raise errors.InputError(
-                f"`{name}` must hold every class from 0 to {highest}, the highest of `{owner}`; "
-                f"class {missing} has no image"
-            )
+def _find_scale(train: NDArray[Any], test: NDArray[Any]) -> int:
+    """What both parts are divided by: 255 if both hold pixels of 0..255, else 1."""
+    low, high = (np.array([pick(train), pick(test)], float) for pick in (np.min, np.max))
+    parts = zip((train, test), low >= 0, high <= 255, strict=True)
+    whole = [bool(above and below and checks.is_whole(part)) for part, above, below in parts]
+    if all(whole):
+        return 255 if high.max() > 1 else 1
+    pixels, other = (0, 1) if whole[0] else (1, 0)
+    if whole[pixels] and high[pixels] > 1 and low[other] >= -1 and high[other] <= 1:
+        raise errors.InputError(
+            "`train_images` and `test_images` must be on one scale; got numbers up to "
+            f"{high[0]:g} and up to {high[1]:g}: scale them alike"
+        )
+    return 1
 
 
 @lru_cache(maxsize=2)

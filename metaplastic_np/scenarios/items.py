@@ -141,11 +141,13 @@ def check_step(step: Any, number: int, *, n_items: int, n_new: int | None = None
     `number` is the step's place in its schedule. Without `n_new`, as many new items as listed ones
     may be shown. With it, the step stands alone and its `after` is not used.
     """
-    parts = step if isinstance(step, Sequence) and not isinstance(step, str) else (step,)
-    if not 1 <= len(parts) <= 4:
-        seen = f"{step!r} at step {number}"
-        checks.raise_expected("schedule", "be a sequence of items or Steps", seen)
-    item, label, shown, after = (*parts, None, None, None)[:4]
+    parts = (
+        step if isinstance(step, Sequence) and not isinstance(step, str) else (step, *[None] * 3)
+    )
+    if len(parts) != 4:  # fewer are not filled up: (0, 1) could as well be a task of two items
+        expected = "hold items or Steps: Step(item=0, label=1) teaches item 0 as 1"
+        checks.raise_expected("schedule", expected, f"{step!r} at step {number}")
+    item, label, shown, after = parts
     most = n_items + (n_items if n_new is None else n_new)
     filled = {
         "item": (item, n_items - 1),
@@ -182,11 +184,11 @@ def check_new_items(n_new: int, *, n_items: int, available: int, minimum: int) -
         )
 
 
-def check_enough_images(name: str, item: int, *, wanted: int, available: int) -> None:
-    """Require that an item that is a class has as many images as it is to show."""
+def check_enough_images(name: str, called: str, *, wanted: int, available: int) -> None:
+    """Require that a class has as many images as it is to show as an item."""
     if wanted > available:
         raise errors.InputError(
-            f"`{name}` must be at most {available}, the images item {item} has; got {wanted}"
+            f"`{name}` must be at most {available}, the images class {called!r} has; got {wanted}"
         )
 
 
@@ -218,7 +220,7 @@ def draw_items(
     Returns
     -------
     Items
-        Images flattened to (rows * columns,) each; uint8 pixels divided by 255.
+        Images flattened to (rows * columns,) each; pixels of 0..255 divided by 255.
 
     Raises
     ------
@@ -234,6 +236,7 @@ def draw_items(
     >>> items.train_images.shape, items.classes
     ((3, 20, 128), ((0, 3), (4, 9), (0, 5)))
     """
+    checks.check_kind("dataset", dataset, Dataset, "a Dataset, as load_dataset makes")
     dtype = checks.check_dtype("dtype", dtype)
     checks.check_rng(rng)
     available = dataset.item_classes
@@ -314,8 +317,9 @@ def _draw_images(
         for item, shown in enumerate(classes):
             candidates = np.flatnonzero(labels == shown[side])
             if not dataset.paired:
+                called = dataset.class_names[shown[side]]
                 check_enough_images(
-                    f"n_{part}_images", shown[side], wanted=n_images, available=len(candidates)
+                    f"n_{part}_images", called, wanted=n_images, available=len(candidates)
                 )
             rows[item] = rng.choice(candidates, n_images, replace=dataset.paired)
         sides.append(images[rows])
@@ -323,8 +327,8 @@ def _draw_images(
     with np.errstate(over="ignore"):  # refused below, in words
         canvas = np.concatenate(sides, axis=-1).astype(dtype, copy=False)
     checks.check_finite(f"{part}_images", canvas)
-    if images.dtype == np.uint8:
-        canvas /= 255
+    if dataset.pixel_scale != 1:
+        canvas /= dataset.pixel_scale
     return np.ascontiguousarray(canvas.reshape(len(classes), n_images, -1))
 
 
@@ -451,9 +455,10 @@ def draw_presentation(
 
 def count_non_targets(n_items: int, n_train_images: int, *, non_target: str) -> int:
     """M = floor(K / (N - 1) + 1/2), refused below 1; 0 if there are to be none."""
-    # A permuted non-target of item j, shown with item k, needs the label of a third item.
-    minimum = 3 if non_target == "permuted" else 2
-    checks.check_count("n_items", n_items, minimum=minimum)
+    checks.check_count("n_items", n_items, minimum=2)
+    if non_target == "permuted" and n_items == 2:
+        expected = "be at least 3: a wrong label is a third item's (two can be learned with "
+        checks.raise_expected("n_items", expected + "`non_target` none or true)", 2)
     if non_target == "none":
         return 0
     count = (2 * n_train_images + n_items - 1) // (2 * (n_items - 1))

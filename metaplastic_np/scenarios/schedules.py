@@ -110,7 +110,7 @@ def draw_schedule(
 
     Parameters
     ----------
-    schedule : str or sequence of Step or int
+    schedule : str, or a list or array of Step or int
         A name in ``SCHEDULES``, drawn anew for every trial, or the steps themselves.
     n_items : int
         N.
@@ -140,8 +140,10 @@ def draw_schedule(
     if isinstance(schedule, str):
         checks.check_choice("schedule", schedule, SCHEDULES)
         schedule = SCHEDULES[schedule](n_items, rng)
+    if isinstance(schedule, np.ndarray):
+        schedule = schedule.tolist()
     if not isinstance(schedule, Sequence) or not schedule:
-        expected = "be a name, or a list of at least one item or Step"
+        expected = "be a name, or a list or array of at least one item or Step"
         checks.raise_expected("schedule", expected, repr(schedule))
     return [check_step(step, number, n_items=n_items) for number, step in enumerate(schedule)]
 

@@ -1,47 +1,37 @@
-"""Where images come from: MNIST, npz files of your own, and names on the command line.
+"""Where images come from: MNIST, files of your own, and names on the command line.
 
 MNIST, 70,000 handwritten digits, does not come with the package. Its four files are looked for in a
 folder of your choice, else in that of the environment variable METAPLASTIC_NP_DATA (or its
-subfolder ``mnist``), else in this user's cache, where :func:`fetch_mnist` puts them. A file read
-here may be damaged or hostile: sizes are believed only as far as there are bytes, and nothing is
-unpickled.
+subfolder ``mnist``), else in this user's cache, where :func:`fetch_mnist` puts them; in each also
+where torchvision puts them, in ``MNIST/raw``. Other sets have files of the same names: MNIST is
+what the SHA-256 of its arrays says, packed or not. Nothing in a file is unpickled.
 """
 
 from __future__ import annotations
 
-import gzip
 import os
-import struct
 import sys
-import zlib
 from collections.abc import Callable, Sequence
-from hashlib import file_digest
-from math import prod
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .._util import checks, errors
 from .._util.storage import read_arrays
-from .datasets import Dataset, load_digits
+from .datasets import MOST_NAMES, Dataset, load_digits
+from .idx import NAME, find_idx, read_idx
 
 __all__ = [
     "DATASETS",
     "check_sources",
     "fetch_mnist",
     "load_dataset",
+    "load_folder",
     "load_mnist",
     "load_npz",
-    "read_idx",
 ]
-
-GZIP = b"\x1f\x8b"
-UNSIGNED_BYTES = b"\0\0\x08"  # how an IDX file of bytes begins; the number of axes follows
-MOST_BYTES = 2**30
-MOST_GROWTH = 1032  # of a byte that gzip unpacks
-AGAIN = "copy or fetch it again"
 
 MNIST = {  # SHA-256 of each file as it is fetched, packed
     "train-images-idx3-ubyte": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
@@ -49,89 +39,18 @@ MNIST = {  # SHA-256 of each file as it is fetched, packed
     "t10k-images-idx3-ubyte": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
     "t10k-labels-idx1-ubyte": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
-SHAPES: dict[str, tuple[int, ...]] = {  # of what is in them, in the same order
-    "train_images": (60000, 28, 28),
-    "train_labels": (60000,),
-    "test_images": (10000, 28, 28),
-    "test_labels": (10000,),
+ARRAYS = {  # SHA-256 of what is in them, by what a dataset calls it
+    "train_images": "1cc0a405f2f18e468d5859d83f1084f6cf670d30cb411bcdc2134590e14c1527",
+    "train_labels": "f9e8e505cad86dc4d1a6542b21acf4b7572a7d6467b026956af8fe12dd76803f",
+    "test_images": "654b52d6a20bc3293c771140f65d0cf8c51beaca31197885445dfcaabf74a017",
+    "test_labels": "5a95cd2a7c09b3306f90080c73f6b8f0da3a15b26cc396a95dad565624cf6962",
 }
+KERAS = ("x_train", "y_train", "x_test", "y_test")  # the same as Keras calls them
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 TIMEOUT = 30  # seconds without an answer
-
-
-def read_idx(path: Path | str) -> NDArray[np.uint8]:
-    """Read an IDX file of bytes, the format of MNIST and its relatives, packed by gzip or not.
-
-    Parameters
-    ----------
-    path : path
-
-    Returns
-    -------
-    uint8 array of one to three axes
-        Read-only.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, damaged, longer or shorter than its header says, not an IDX file
-        of bytes, empty or above 1 GB.
-
-    Examples
-    --------
-    >>> import tempfile, pathlib
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> path = pathlib.Path(folder.name, "labels-idx1-ubyte")
-    >>> path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))  # bytes, 1 axis, 3 labels
-    11
-    >>> read_idx(path)
-    array([7, 2, 1], dtype=uint8)
-    >>> folder.cleanup()
-    """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            length = os.fstat(file.fileno()).st_size
-            is_packed = file.read(2) == GZIP
-            file.seek(0)
-            if not is_packed:
-                return _parse_idx(path, file, length)
-            with gzip.open(file) as unpacked:
-                return _parse_idx(path, unpacked, MOST_GROWTH * length)
-    except MemoryError:
-        errors.raise_unreadable_file(path, "it does not fit into memory")
-    except (OSError, EOFError, zlib.error) as error:
-        errors.raise_unreadable_file(path, f"{_reason(error)}; {AGAIN}")
-
-
-def _parse_idx(path: Path, file: Any, length: int) -> NDArray[np.uint8]:
-    """Read an open IDX file of at most so many bytes, and only as far as its header promises."""
-    magic = file.read(4)
-    if len(magic) < 4 or magic[:3] != UNSIGNED_BYTES or not 1 <= magic[3] <= 3:
-        errors.raise_unreadable_file(path, "it is not an IDX file of bytes with 1 to 3 axes")
-    axes = file.read(4 * magic[3])
-    if len(axes) < 4 * magic[3]:
-        errors.raise_unreadable_file(path, f"it ends within its header; {AGAIN}")
-    shape = struct.unpack(f">{magic[3]}I", axes)
-    size = prod(shape)
-    if not 0 < size <= MOST_BYTES:
-        errors.raise_unreadable_file(
-            path, f"its header promises {size:,} bytes; 1 to {MOST_BYTES:,} are read"
-        )
-    data = file.read(size + 1) if size <= length else b""
-    if len(data) != size:
-        amount = "more" if len(data) > size else "fewer"
-        errors.raise_unreadable_file(
-            path, f"its header promises {size:,} bytes, and there are {amount}; {AGAIN}"
-        )
-    return np.frombuffer(data, dtype=np.uint8).reshape(shape)
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
 
 
 # --- MNIST ---------------------------------------------------------------------------
@@ -145,9 +64,8 @@ def load_mnist(folder: Path | str | None = None) -> Dataset:
     Parameters
     ----------
     folder : path, optional
-        Holds the four files, as fetched (``train-images-idx3-ubyte.gz``, ...; their SHA-256 is
-        checked) or unpacked (shapes and labels are checked). Default: METAPLASTIC_NP_DATA or its
-        subfolder ``mnist``, else this user's cache.
+        Holds the four files, as fetched (``train-images-idx3-ubyte.gz``, ...) or unpacked.
+        Default: METAPLASTIC_NP_DATA or its subfolder ``mnist``, else this user's cache.
 
     Returns
     -------
@@ -168,15 +86,27 @@ def load_mnist(folder: Path | str | None = None) -> Dataset:
     places = _places(folder)
     place, found = _find_mnist(places)
     arrays: dict[str, Any] = {}
-    for name, part in zip(MNIST, SHAPES, strict=True):
-        if name not in found:
+    for (part, digest), name in zip(ARRAYS.items(), MNIST, strict=True):
+        if part not in found:
             raise errors.InputError(
                 f"cannot find MNIST's {name}.gz in {' or '.join(map(str, places))}: run "
                 "`metaplastic-np data fetch mnist`, or set METAPLASTIC_NP_DATA to a folder with "
                 "the four files"
             )
-        arrays[part] = _read_mnist(found[name], MNIST[name], SHAPES[part])
+        arrays[part] = read_idx(found[part])
+        if _measure_digest(arrays[part]) != digest:
+            errors.raise_unreadable_file(
+                found[part],
+                "it is not MNIST's, by the SHA-256 of its numbers: fetch MNIST again, or open "
+                f"another set by its folder, `--dataset {place}`",
+            )
     return Dataset(name="mnist", **arrays, paired=True, reload=(load_mnist, (str(place),)))
+
+
+def _measure_digest(array: NDArray[Any]) -> str:
+    digest = sha256(f"{array.dtype} {array.shape}".encode())
+    digest.update(array.data)
+    return digest.hexdigest()
 
 
 def fetch_mnist(
@@ -206,7 +136,8 @@ def fetch_mnist(
     InputError
         If pooch is not installed.
     OutputError
-        If no mirror gives a file, or the folder cannot be written to. No part of a file is left.
+        If no mirror gives a file, the folder cannot be written to, or it holds another set under
+        MNIST's names. No part of a file is left.
 
     Examples
     --------
@@ -217,15 +148,29 @@ def fetch_mnist(
     """
     place, _ = _find_mnist(_places(folder))
     paths = [place / f"{name}.gz" for name in MNIST]
-    for path, digest in zip(paths, MNIST.values(), strict=True):
-        _fetch(path, digest, mirrors)
+    for path, digest, of_array in zip(paths, MNIST.values(), ARRAYS.values(), strict=True):
+        if not _is_there(path, of_array):
+            _fetch(path, digest, mirrors)
         if on_file is not None:
             on_file(path)
     return paths
 
 
+def _is_there(path: Path, digest: str) -> bool:
+    """Whether a file is MNIST's; one that can be read and is not is somebody's, and stays."""
+    try:
+        is_right = _measure_digest(read_idx(path)) == digest
+    except errors.InputError:  # missing, or damaged
+        return False
+    if not is_right:
+        raise errors.OutputError(
+            f"{path} is of another set: fetch MNIST to another folder (METAPLASTIC_NP_DATA)"
+        )
+    return True
+
+
 def _fetch(path: Path, digest: str, mirrors: Sequence[str]) -> None:
-    """Fetch a file from the first mirror that has it, unless it is there and right."""
+    """Fetch a file from the first mirror that has it."""
     try:
         import pooch
         import requests  # which pooch brings
@@ -264,7 +209,7 @@ def _fetch(path: Path, digest: str, mirrors: Sequence[str]) -> None:
 def _places(folder: Path | str | None) -> list[Path]:
     """The folders in which MNIST may be; the last one is where it is fetched to."""
     if folder is not None:
-        return [Path(folder).absolute()]
+        return [checks.check_path("folder", folder).absolute()]
     if data := os.environ.get("METAPLASTIC_NP_DATA"):
         return [Path(data).absolute(), Path(data).absolute() / "mnist"]
     # Where programs keep what they can fetch again.
@@ -282,37 +227,11 @@ def _places(folder: Path | str | None) -> list[Path]:
 
 
 def _find_mnist(places: Sequence[Path]) -> tuple[Path, dict[str, Path]]:
-    """The first place with a file of MNIST, else the last; and its files, rather packed ones."""
+    """The first place with a file by one of MNIST's names, else the last; and such files there."""
     for place in places:
-        try:
-            there = {path.name for path in place.iterdir()}
-        except OSError:  # no such folder, or not for us
-            there = set()
-        files = [(name, name + end) for name in MNIST for end in ("", ".gz") if name + end in there]
-        if files:
-            break
-    return place, {name: place / file for name, file in files}
-
-
-def _read_mnist(path: Path, digest: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Read a file of MNIST: packed, it is the very file that the world has; unpacked, like it."""
-    try:
-        with path.open("rb") as file:
-            is_packed = file.read(2) == GZIP
-            file.seek(0)
-            is_right = not is_packed or file_digest(file, "sha256").hexdigest() == digest
-    except OSError as error:
-        errors.raise_unreadable_file(path, f"{_reason(error)}; {AGAIN}")
-    if not is_right:
-        errors.raise_unreadable_file(
-            path, "it is not MNIST's, by its SHA-256; delete it and fetch again"
-        )
-    array = read_idx(path)
-    if array.shape != shape:
-        errors.raise_unreadable_file(path, f"it has shape {array.shape}; MNIST's has {shape}")
-    if array.ndim == 1 and np.unique(array).tolist() != list(range(10)):
-        errors.raise_unreadable_file(path, "its labels are not the digits 0 to 9")
-    return array
+        if found := find_idx(place).get(""):
+            return place, found
+    return places[-1], {}
 
 
 # --- your own, and names -------------------------------------------------------------
@@ -324,8 +243,9 @@ def load_npz(path: Path | str) -> Dataset:
     Parameters
     ----------
     path : path
-        Holds `train_images`, `train_labels`, `test_images` and `test_labels` as :class:`Dataset`
-        takes them; what else it holds is read past.
+        Holds `train_images`, `train_labels`, `test_images` and `test_labels`, or `x_train`,
+        `y_train`, `x_test` and `y_test` as Keras calls them, in small letters or not, as
+        :class:`Dataset` takes them; what else it holds is read past.
 
     Returns
     -------
@@ -351,12 +271,71 @@ def load_npz(path: Path | str) -> Dataset:
     ('shapes', 3)
     >>> folder.cleanup()
     """
-    path = Path(path).absolute()
+    path = checks.check_path("path", path).absolute()
     arrays, _ = read_arrays(path)
-    errors.check_names(path, arrays, SHAPES)
-    own: dict[str, Any] = {part: arrays[part] for part in SHAPES}
+    by_name = {name.lower(): array for name, array in arrays.items()}
+    pairs = list(zip(ARRAYS, KERAS, strict=True))
+    own: dict[str, Any] = {part: by_name.get(part, by_name.get(keras)) for part, keras in pairs}
+    if missing := [f"{part} ({keras})" for part, keras in pairs if own[part] is None]:
+        there = ", ".join(ascii(name)[1:-1] for name in list(arrays)[:MOST_NAMES]) or "nothing"
+        errors.raise_unreadable_file(path, f"it lacks {', '.join(missing)}; it holds {there}")
+    return _make_own(path, path.stem, own, (load_npz, (str(path),)))
+
+
+def load_folder(folder: Path | str) -> Dataset:
+    """Load your own images from the four IDX files in a folder; its classes are the items.
+
+    Fashion-MNIST, KMNIST, EMNIST and others come as such files. If they are MNIST's, it is MNIST.
+
+    Parameters
+    ----------
+    folder : path
+        Holds ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte``
+        (or ``test-...``) and ``t10k-labels-idx1-ubyte``, packed by gzip or not, with a name of the
+        set's own in front or not; or has a subfolder ``raw`` with them.
+
+    Returns
+    -------
+    Dataset
+        Unpaired, with the folder's name.
+
+    Raises
+    ------
+    InputError
+        If files are missing or damaged, there is more than one set, or they make no
+        :class:`Dataset`.
+
+    Examples
+    --------
+    ::
+
+        fashion = load_folder("/usr/share/dataset-fashion-mnist")
+    """
+    folder = checks.check_path("folder", folder).absolute()
+    sets = find_idx(folder)
+    if len(sets) > 1:
+        names = ", ".join(name or "no name" for name in sets)
+        errors.raise_unreadable_file(
+            folder, f"it holds several sets of IDX files ({names}): give one a folder of its own"
+        )
+    found = next(iter(sets.values()), {})
+    if missing := [name for part, name in zip(ARRAYS, MNIST, strict=True) if part not in found]:
+        errors.raise_unreadable_file(
+            folder, f"it lacks IDX files like {', '.join(missing)}: other images go in an npz file"
+        )
+    own = {part: read_idx(found[part]) for part in ARRAYS}
+    if "" in sets and all(_measure_digest(own[part]) == ARRAYS[part] for part in ARRAYS):
+        return load_mnist(folder)
+    name = folder.parent.name if folder.name == "raw" else folder.name
+    return _make_own(folder, name, own, (load_folder, (str(folder),)))
+
+
+def _make_own(
+    path: Path, name: str, arrays: dict[str, Any], reload: tuple[Callable[..., Dataset], Any]
+) -> Dataset:
+    """A dataset of what a file or folder holds; a refusal says which one."""
     try:
-        return Dataset(name=path.stem, **own, reload=(load_npz, (str(path),)))
+        return Dataset(name=name, **arrays, reload=reload)
     except errors.InputError as error:
         errors.raise_unreadable_file(path, str(error))
 
@@ -370,7 +349,8 @@ def load_dataset(name: str) -> Dataset:
     Parameters
     ----------
     name : str
-        One of ``DATASETS`` ("digits", "mnist"), or the path of a file that ends in ``.npz``.
+        One of ``DATASETS`` ("digits", "mnist"), or the path of a file that ends in ``.npz``, or of
+        a folder with IDX files or one of them.
 
     Returns
     -------
@@ -388,10 +368,19 @@ def load_dataset(name: str) -> Dataset:
     """
     if name in list(DATASETS):
         return DATASETS[name]()
-    if not str(name).lower().endswith(".npz"):
-        expected = "be " + ", ".join(DATASETS) + " or the path of an npz file"
+    path = Path(str(name))
+    if path.suffix.lower() == ".npz":
+        return load_npz(path)
+    folder = path.parent if NAME.fullmatch(path.name.lower()) else path
+    try:
+        is_folder = folder.is_dir()
+    except OSError:  # too long for a path
+        is_folder = False
+    if not is_folder:
+        known = ", ".join(DATASETS)
+        expected = f"be {known} or the path of an npz file or of a folder with IDX files"
         checks.raise_expected("dataset", expected, repr(name))
-    return load_npz(name)
+    return load_folder(folder)
 
 
 def check_sources() -> list[tuple[str, str, str]]:
@@ -413,7 +402,7 @@ def check_sources() -> list[tuple[str, str, str]]:
     ('digits', 'bundled', 'in the package')
     """
     place, found = _find_mnist(_places(None))
-    status = "ready" if len(found) == len(MNIST) else "missing"
+    status = "ready" if len(found) == len(ARRAYS) else "missing"
     if status == "ready":
         try:
             load_mnist(place)

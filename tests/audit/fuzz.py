@@ -44,7 +44,7 @@ from metaplastic_np import cli
 from metaplastic_np._util import checks, errors, storage
 from metaplastic_np.cli import commands, plans, steepness
 from metaplastic_np.experiments import trials
-from metaplastic_np.scenarios import sources
+from metaplastic_np.scenarios import idx, labels, sources
 
 INPUTS, SEED = 100_000, 0
 MOST_SECONDS, MOST_MEMORY = 5.0, 60 * 2**20
@@ -130,7 +130,7 @@ def make_npz_seeds() -> list[bytes]:
     labels = np.repeat(np.arange(3), 4)
     images = np.arange(12 * 6, dtype=np.uint8).reshape(12, 2, 3)
     dataset = {"train_images": images, "train_labels": labels}
-    dataset |= {"test_images": images / 255, "test_labels": labels.astype(np.uint8)}
+    dataset |= {"test_images": images.astype(np.float32), "test_labels": labels.astype(np.uint8)}
     network = mp.init_network((3, 2), rng=np.random.default_rng(0))
     rule = mp.init_metaplasticity(network, "hybrid", steepness=2.0, rng=np.random.default_rng(0))
     tiny = mp.Settings(n_items=3, trials=1, n_train_images=9, n_features=8, hidden=(4,))
@@ -583,7 +583,7 @@ def go_on_words(path: Path, data: bytes) -> bool:
 
 Mutate = Callable[[random.Random, bytes, list[bytes]], bytes]
 TARGETS: dict[str, tuple[list[bytes], Mutate, Callable[[Path, bytes], bool]]] = {
-    "IDX": (make_idx_seeds(), mutate_idx, lambda p, d: read_file(sources.read_idx, p, d)),
+    "IDX": (make_idx_seeds(), mutate_idx, lambda p, d: read_file(idx.read_idx, p, d)),
     "npz dataset": (make_npz_seeds(), mutate_npz, lambda p, d: read_file(mp.load_npz, p, d)),
     "own npz": (make_npz_seeds(), mutate_npz, lambda p, d: read_file(read_ours, p, d)),
     "command line": (
@@ -623,7 +623,7 @@ def is_far(name: str) -> bool:
 
 def follow(lines: set[tuple[str, int]]) -> Callable[..., object]:
     """A tracer that notes the lines of the readers."""
-    files = tuple(str(module.__file__) for module in (sources, storage))
+    files = tuple(str(module.__file__) for module in (idx, labels, sources, storage))
 
     def trace(frame: object, event: str, _: object) -> object:
         if frame.f_code.co_filename not in files:  # type: ignore[attr-defined]

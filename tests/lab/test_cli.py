@@ -125,9 +125,9 @@ def test_resume_in_an_empty_folder_starts_afresh(capsys):
         (["--networks", ""], "`networks` must name conventional, stable"),
         (
             ["--dataset", "cifar"],
-            "`dataset` must be digits, mnist or the path of an npz file; got 'cifar'",
+            "or the path of an npz file or of a folder with IDX files; got 'cifar'",
         ),
-        (["--items", "2"], "`n_items` must be a whole number, at least 3; got 2"),
+        (["--items", "2"], "`n_items` must be at least 3: a wrong label"),
         (["--items", "46"], "`n_items` must be at most 45"),
         (["--trials", "0"], "`trials` must be a whole number, at least 1; got 0"),
         (["--jobs", "0"], "`jobs` must be a whole number, at least 1; got 0"),

@@ -1,10 +1,12 @@
 """What bad input gets: one clear line with the argument, what was expected, what was seen."""
 
+import io
 import json
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from worlds import make_world
 
 import metaplastic_np as mp
@@ -15,6 +17,8 @@ from metaplastic_np.plots import Panel, Picture, Series
 
 RNG = np.random.default_rng(0)
 F = np.array([0.5, 0.5])
+PIXELS = np.arange(48).reshape(3, 4, 4)
+FEW = mp.Settings(n_items=3, n_train_images=2, n_test_images=1, n_features=0)
 
 
 def read_only(array):
@@ -330,31 +334,103 @@ CASES = {
     ),
     "a class without images": (
         lambda: dataset(train_labels=np.array([0, 1, 1, 0, 1, 1])),
-        "`train_labels` must hold every class from 0 to 2, the highest of `test_labels`",
+        "`train_labels` must hold every class of `test_labels`; class '2' has no image: add some",
     ),
-    "a gap in the classes": (
+    "a class without test images": (
         lambda: dataset(test_labels=np.array([0, 2, 2])),
-        "`test_labels` must hold every class from 0 to 2, the highest of `train_labels`",
+        r"`test_labels` must .*; class '1' has no image: add some, or leave it out of both",
     ),
     "one class": (
         lambda: dataset(train_labels=np.zeros(6, int), test_labels=np.zeros(3, int)),
-        "`train_labels` must hold at least two classes; got one",
+        "`train_labels` must hold at least two classes; got one, '0'",
     ),
     "a negative label": (
-        lambda: dataset(test_labels=np.array([0, 1, -2])),
-        r"`test_labels` must not be negative; got -2 at \(2\)",
+        lambda: learn(labels=np.array([0, 1, 2, 0, 1, 2, 0, 1, -2])),
+        r"`labels` must not be negative; got -2 at \(8\)",
+    ),
+    "labels between whole numbers": (
+        lambda: dataset(test_labels=np.array([0, 0.5, 1])),
+        r"`test_labels` must hold words or whole numbers, none missing \(.*\); got 0.5 at \(1\)",
+    ),
+    "a missing label": (
+        lambda: dataset(test_labels=np.array([0, np.nan, 1])),
+        r"`test_labels` must hold words or whole numbers, none missing \(.*\); got nan at \(1\)",
+    ),
+    "a label too large to be told apart": (
+        lambda: dataset(test_labels=np.array([0, 1, 2**63], np.uint64)),
+        r"`test_labels` must hold words or whole numbers, none missing \(.*\); got 9223372036",
+    ),
+    "labels that are dates": (
+        lambda: dataset(test_labels=np.array([0, 1, 2], "M8[D]")),
+        r"`test_labels` must hold words or whole numbers; got datetime64\[D\]",
+    ),
+    "words and a missing one": (
+        lambda: dataset(test_labels=np.array(["a", "b", None], object)),
+        "`test_labels` must hold only words or only whole numbers, none missing; got NoneType and",
+    ),
+    "one-hot rows of two": (
+        lambda: dataset(test_labels=np.eye(3, dtype=int) | np.eye(3, dtype=int)[0]),
+        r"`test_labels` must have shape \(3,\), one label an image, or be one-hot; got \(3, 3\)",
+    ),
+    "images by column": (
+        lambda: dataset(test_images=np.zeros((4, 3))),
+        r"`test_labels` must have shape \(4,\), one .*; got \(3,\) \(if images are columns, move",
+    ),
+    "too few names of classes": (
+        lambda: dataset(class_names=("cat", "dog")),
+        r"`class_names` must name labels 0, 1, 2, \.\.\. in this order; got no name for label 2",
+    ),
+    "two scales": (
+        lambda: dataset(train_images=np.arange(96).reshape(6, 4, 4) / 96, test_images=PIXELS),
+        "`train_images` and `test_images` must be on one scale; got numbers up to 0.98.* and up to",
+    ),
+    "pixels and numbers of -1 to 1": (
+        lambda: dataset(test_images=PIXELS, train_images=np.linspace(-1, 1, 96).reshape(6, 4, 4)),
+        "`train_images` and `test_images` must be on one scale; got numbers up to 1 and up to 47",
+    ),
+    "rows of unlike length": (
+        lambda: dataset(test_images=[[1, 2], [3]]),
+        "`test_images` must make one array; got setting an array element",
+    ),
+    "masked pixels": (
+        lambda: dataset(test_images=np.ma.masked_equal(PIXELS, 7)),
+        "`test_images` must not be masked; fill what is missing, or leave it out; got a mask",
+    ),
+    "masked recall": (
+        lambda: mp.metrics.measure_primacy(np.ma.masked_equal([0.1, 0.2, 0.3], 0.2)),
+        "`curve` must not be masked; fill what is missing, or leave it out; got a mask",
+    ),
+    "sparse images": (
+        lambda: dataset(test_images=csr_matrix(PIXELS.reshape(3, 16))),
+        r"`test_images` must be dense, as its `toarray\(\)` is; got csr_matrix",
+    ),
+    "arrays without names": (
+        lambda: mp.Dataset("own", PIXELS, [0, 1, 2], PIXELS, [0, 1, 2]),
+        r"`Dataset` takes its arrays by name: Dataset\(name='own', train_images=",
+    ),
+    "an open file for a path": (
+        lambda: mp.load_npz(io.BytesIO()),
+        "`path` must be a path, as text or a pathlib.Path; got BytesIO",
+    ),
+    "an open file for a network's path": (
+        lambda: mp.load_network(io.BytesIO()),
+        "`path` must be a path, as text or a pathlib.Path; got BytesIO",
+    ),
+    "a number for a folder": (
+        lambda: mp.load_mnist(3),
+        "`folder` must be a path, as text or a pathlib.Path; got int",
     ),
     "unknown dataset": (
         lambda: mp.scenarios.load_dataset("cifar"),
-        "`dataset` must be digits, mnist or the path of an npz file; got 'cifar'",
+        "`dataset` must be digits, mnist or the path of an npz .* with IDX files; got 'cifar'",
     ),
     "a number for a dataset": (
         lambda: mp.scenarios.load_dataset(7),
-        "`dataset` must be digits, mnist or the path of an npz file; got 7",
+        "`dataset` must be digits, mnist or the path of an npz file or of a folder .*; got 7",
     ),
     "a list for a dataset": (
         lambda: mp.scenarios.load_dataset(["digits"]),
-        r"`dataset` must be digits, mnist or the path of an npz file; got \['digits'\]",
+        r"`dataset` must be digits, mnist or the path of an npz file or .*; got \['digits'\]",
     ),
     "a file that is not there": (
         lambda: mp.scenarios.load_dataset("no/such.npz"),
@@ -370,7 +446,7 @@ CASES = {
     ),
     "more images than there are": (
         lambda: items(n_train_images=3),
-        r"`n_train_images` must be at most 2, the images item \d has; got 3",
+        r"`n_train_images` must be at most 2, the images class '\d' has; got 3",
     ),
     "no test images": (
         lambda: items(n_test_images=0),
@@ -378,7 +454,7 @@ CASES = {
     ),
     "two items with permuted labels": (
         lambda: mp.draw_presentation(items(n_items=2), 0, epochs=1, rng=RNG),
-        "`n_items` must be a whole number, at least 3; got 2",
+        r"`n_items` must be at least 3: a wrong label is a third item's \(two can be learned with",
     ),
     "too few images for non-targets": (
         lambda: mp.Settings(n_items=10, n_train_images=4),
@@ -411,7 +487,11 @@ CASES = {
     ),
     "a network twice": (
         lambda: mp.Settings(networks=("hybrid", "hybrid")),
-        "`networks` must name each only once; got 'hybrid' twice",
+        "`networks` must name each only once; got 'hybrid' and 'hybrid'",
+    ),
+    "a flexibility twice": (
+        lambda: mp.Settings(networks=("homogeneous:0.5", "hybrid", "homogeneous:.50")),
+        "`networks` must name each only once; got 'homogeneous:0.5' and 'homogeneous:.50'",
     ),
     "a negative seed": (
         lambda: mp.Settings(seed=-1),
@@ -419,7 +499,7 @@ CASES = {
     ),
     "two items in an experiment": (
         lambda: mp.Settings(n_items=2),
-        "`n_items` must be a whole number, at least 3; got 2",
+        r"`n_items` must be at least 3: a wrong label .* with `non_target` none or true\); got 2",
     ),
     "more items than anyone lists": (
         lambda: mp.Settings(n_items=10_001),
@@ -445,9 +525,9 @@ CASES = {
         lambda: mp.Settings(hidden=256),
         "`hidden` must list whole numbers; got 256",
     ),
-    "two items even without non-targets": (
-        lambda: mp.Settings(n_items=2, non_target="none"),
-        "`n_items` must be a whole number, at least 3; got 2",
+    "one item without non-targets": (
+        lambda: mp.Settings(n_items=1, non_target="none"),
+        "`n_items` must be a whole number, at least 2; got 1",
     ),
     "a steepness that float32 cannot hold": (
         lambda: mp.Settings(steepness=1e39),
@@ -457,22 +537,64 @@ CASES = {
         lambda: mp.Settings(learning_rate=1e-46),
         "`learning_rate` must be finite and above 0 in float32; got 1e-46",
     ),
-    "a steepness for a list of two": (
-        lambda: mp.experiments.measure_default_steepness(2),
-        "`n_items` must be a whole number, at least 3; got 2",
+    "a steepness for a list of one": (
+        lambda: mp.experiments.measure_default_steepness(1),
+        "`n_items` must be a whole number, at least 2; got 1",
     ),
     "a dataset's name for a dataset": (
         lambda: mp.run_experiment("digits", mp.Settings()),
         "`dataset` must be a Dataset, as load_dataset makes; got str",
     ),
+    "a dataset's name to draw from": (
+        lambda: mp.draw_items("digits", n_items=3, n_train_images=2, n_test_images=2, rng=RNG),
+        "`dataset` must be a Dataset, as load_dataset makes; got str",
+    ),
+    "a dataset's name to begin with": (
+        lambda: mp.experiments.init_settings("digits"),
+        "`dataset` must be a Dataset, as load_dataset makes; got str",
+    ),
+    "a mapping for settings": (
+        lambda: mp.run_experiment(dataset(), {}),
+        "`settings` must be Settings, as init_settings makes; got dict",
+    ),
+    "a mapping for settings to learn by": (
+        lambda: mp.learn_item(
+            make_world(0).network, mp.Learner(), make_world(0).presentations[0], settings={}
+        ),
+        "`settings` must be LearningSettings; got dict",
+    ),
+    "a mapping for settings to balance": (
+        lambda: mp.balance_steepness(dataset(), {}),
+        "`settings` must be Settings, as init_settings makes; got dict",
+    ),
+    "a number for an executor": (
+        lambda: mp.run_experiment(mp.load_digits(), mp.Settings(), executor=2),
+        r"`executor` must be an executor, as open_pool\(2\) gives; got int",
+    ),
+    "images that are all black": (
+        lambda: mp.run_experiment(dataset(), FEW),
+        "`train_images` must show more than one picture: nothing .*; got 6 that are all the same",
+    ),
+    "test images that are all the same": (
+        lambda: mp.run_experiment(dataset(train_images=with_pixel(1.0)), FEW),
+        "`test_images` must show more than one picture: nothing .*; got 3 that are all the same",
+    ),
+    "a class with too few images to begin with": (
+        lambda: mp.experiments.init_settings(dataset(), n_items=6),
+        "class '0' must have at least 3 training images for a list of this length; got 2: add some",
+    ),
+    "a class with one test image to begin with": (
+        lambda: mp.experiments.init_settings(dataset(), n_items=3),
+        "class '0' must have at least 3 test images for a list of this length; got 1: add some",
+    ),
     "a class with too few images": (
         lambda: mp.run_experiment(dataset(), mp.Settings(n_items=3, n_train_images=3)),
-        "`n_train_images` must be at most 2, the images item 0 has; got 3",
+        "`n_train_images` must be at most 2, the images class '0' has; got 3",
     ),
     "images that overflow": (
         lambda: mp.run_experiment(
-            dataset(train_images=np.full((6, 4, 4), 1e38)),
-            mp.Settings(n_items=3, n_train_images=2, n_test_images=1, n_features=0),
+            dataset(train_images=1e38 + with_pixel(1e37), test_images=PIXELS),
+            FEW,
         ),
         r"`train_images` must be finite; got inf at \(0, 0, 0\)",
     ),

@@ -546,7 +546,7 @@ def test_saved_results_read_back_with_the_same_bits(results, tmp_path):
     assert again.settings == results.settings
     assert again.header == results.header
     lines = table.read_text().splitlines()
-    assert lines[0] == "network,trial,presentation,item,recall,false_alarms,memorized"
+    assert lines[0] == "network,trial,presentation,item,recall,false_alarms,memorized,shows"
     assert len(lines) == 1 + results.recall.size
     cells = lines[-1].split(",")
     assert cells[:4] == ["hybrid", "2", "4", "3"]

@@ -25,16 +25,18 @@ from hypothesis.extra import numpy as hnp
 import metaplastic_np as mp
 from metaplastic_np._util import storage
 from metaplastic_np.experiments import workers
-from metaplastic_np.scenarios import datasets, sources
+from metaplastic_np.scenarios import datasets, idx, sources
 
 ARRAYS = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=1, max_dims=3, max_side=6))
 NAMES = list(sources.MNIST)
 
 
-def write_idx(array, *, pack):
+def write_idx(array, *, pack=False):
     """The bytes of an IDX file."""
-    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
-    data = header + array.tobytes()
+    kinds = {np.dtype(dtype).newbyteorder("="): kind for kind, dtype in idx.DTYPES.items()}
+    header = bytes([0, 0, kinds[array.dtype], array.ndim])
+    header += struct.pack(f">{array.ndim}I", *array.shape)
+    data = header + array.astype(array.dtype.newbyteorder(">")).tobytes()
     return gzip.compress(data, mtime=0) if pack else data
 
 
@@ -66,10 +68,14 @@ def damage(draw, data):
 # --- IDX -----------------------------------------------------------------------------
 
 
-@given(ARRAYS, st.booleans())
-def test_what_is_written_as_idx_is_read(tmp_path, array, pack):
+@given(st.sampled_from(["u1", "i1", "i2", "i4", "f4", "f8"]), st.booleans(), st.data())
+def test_what_is_written_as_idx_is_read(tmp_path, dtype, pack, data):
+    shapes = hnp.array_shapes(min_dims=1, max_dims=5, max_side=4)
+    array = data.draw(hnp.arrays(dtype, shapes))
     found = read(tmp_path, write_idx(array, pack=pack))
-    assert found.dtype == np.uint8
+    assert found.dtype == np.dtype(dtype)
+    assert found.dtype.isnative
+    assert not found.flags.writeable
     np.testing.assert_array_equal(found, array)
 
 
@@ -99,15 +105,16 @@ def test_a_damaged_idx_file_is_refused_or_holds_as_many_pixels(tmp_path, array, 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "it is not an IDX file of bytes"),
-        (b"\0\0\x0d\1" + bytes(8), "it is not an IDX file of bytes with 1 to 3 axes"),
-        (b"\0\0\x08\4" + bytes(20), "it is not an IDX file of bytes with 1 to 3 axes"),
+        (b"", "it is not an IDX file with 1 to 8 axes"),
+        (b"\0\0\x0a\1" + bytes(8), "it is not an IDX file with 1 to 8 axes"),
+        (b"\0\0\x08\x09" + bytes(40), "it is not an IDX file with 1 to 8 axes"),
+        (b"\0\0\x0d\1\0\0\0\1" + bytes(3), "its header promises 4 bytes, and there are fewer"),
         (b"\0\0\x08\3" + bytes(11), "it ends within its header; copy or fetch it again"),
         (b"\0\0\x08\1" + bytes(4), "its header promises 0 bytes; 1 to 1,073,741,824 are read"),
         (b"\0\0\x08\1\0\0\0\3ab", "its header promises 3 bytes, and there are fewer; copy"),
         (b"\0\0\x08\1\0\0\0\3abcd", "its header promises 3 bytes, and there are more; copy"),
     ],
-    ids=["empty", "floats", "four axes", "half a header", "nothing", "shorter", "longer"],
+    ids=["empty", "kind", "nine axes", "floats", "half a header", "nothing", "shorter", "longer"],
 )
 def test_a_file_that_is_no_idx_shorter_or_longer_is_refused(tmp_path, pack, data, message):
     with pytest.raises(mp.InputError, match=f"cannot read .*images: {message}"):
@@ -161,21 +168,26 @@ def test_damaged_idx_and_missing_files_are_named(tmp_path):
 # --- MNIST, small and made up --------------------------------------------------------
 
 
+def write_set(folder, *, seed=0, pack=False, called="{}"):
+    """Four small files of a set of ten classes, called like MNIST's or otherwise."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    for name, shape in zip(NAMES, [(40, 4, 4), (40,), (20, 4, 4), (20,)], strict=True):
+        array = np.arange(shape[0]) % 10 if len(shape) == 1 else rng.integers(0, 256, shape)
+        path = folder / (called.format(name) + ".gz" * pack)
+        path.write_bytes(write_idx(array.astype(np.uint8), pack=pack))
+    return folder
+
+
 @pytest.fixture
 def made_up(tmp_path, monkeypatch):
     """A folder with four small files, and a package that takes them for MNIST."""
-    folder = tmp_path / "made-up"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    shapes = dict(zip(sources.SHAPES, [(20, 4, 4), (20,), (10, 4, 4), (10,)], strict=True))
-    digests = {}
-    for name, shape in zip(NAMES, shapes.values(), strict=True):
-        array = np.arange(shape[0]) % 10 if len(shape) == 1 else rng.integers(0, 256, shape)
-        packed = write_idx(array.astype(np.uint8), pack=True)
-        (folder / f"{name}.gz").write_bytes(packed)
-        digests[name] = sha256(packed).hexdigest()
+    folder = write_set(tmp_path / "made-up", pack=True)
+    digests = {name: sha256((folder / f"{name}.gz").read_bytes()).hexdigest() for name in NAMES}
+    found = idx.find_idx(folder)[""]
+    arrays = {part: sources._measure_digest(idx.read_idx(found[part])) for part in sources.ARRAYS}
     monkeypatch.setattr(sources, "MNIST", digests)
-    monkeypatch.setattr(sources, "SHAPES", shapes)
+    monkeypatch.setattr(sources, "ARRAYS", arrays)
     return folder
 
 
@@ -258,40 +270,126 @@ def test_a_missing_file_of_mnist_is_named_with_what_to_do(made_up, tmp_path, mon
     assert mp.scenarios.check_sources()[1][:2] == ("mnist", "missing")
 
 
-def test_a_packed_file_with_another_sha_256_is_refused(made_up, monkeypatch):
+def test_mnist_is_what_its_numbers_say_however_it_is_packed(made_up):
+    digest = mp.scenarios.measure_digest(mp.load_mnist(made_up))
     path = made_up / f"{NAMES[2]}.gz"
-    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), mtime=1))
-    message = f"{path.name}: it is not MNIST's, by its SHA-256; delete it and fetch again"
-    with pytest.raises(mp.InputError, match=message):
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1, mtime=1))
+    assert mp.scenarios.measure_digest(mp.load_mnist(made_up)) == digest
+
+
+@pytest.mark.parametrize("pack", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_of_another_set_under_mnists_name_is_not_mnists(made_up, name, pack, monkeypatch):
+    unpack(made_up)
+    data = bytearray((made_up / name).read_bytes())
+    data[-1] ^= 1
+    path = made_up / (name + ".gz" * pack)
+    path.write_bytes(gzip.compress(data) if pack else data)
+    reason = (
+        "it is not MNIST's, by the SHA-256 of its numbers: fetch MNIST again, or open another set "
+        f"by its folder, `--dataset {made_up}`"
+    )
+    with pytest.raises(mp.InputError, match=f"cannot read {path}: {reason}"):
         mp.load_mnist(made_up)
     monkeypatch.setenv("METAPLASTIC_NP_DATA", str(made_up))
-    _, status, where = mp.scenarios.check_sources()[1]
-    assert status == f"damaged: cannot read {path}: {message.partition(': ')[2]}"
-    assert where == str(made_up)
+    found = mp.scenarios.check_sources()[1]
+    assert found == ("mnist", f"damaged: cannot read {path}: {reason}", str(made_up))
 
 
-def test_a_file_of_mnist_that_cannot_be_opened_is_named(made_up):
-    (made_up / f"{NAMES[0]}.gz").unlink()
-    (made_up / f"{NAMES[0]}.gz").mkdir()
-    with pytest.raises(mp.InputError, match=r"cannot read .*gz: (Is a directory|Permission)"):
+def test_the_same_bytes_in_another_shape_are_not_mnists(made_up):
+    unpack(made_up)
+    array = idx.read_idx(made_up / NAMES[0]).reshape(40, 2, 8)
+    (made_up / NAMES[0]).write_bytes(write_idx(array))
+    with pytest.raises(mp.InputError, match=f"{NAMES[0]}: it is not MNIST's, by the SHA-256"):
         mp.load_mnist(made_up)
 
 
 @pytest.mark.parametrize(
-    ("name", "array", "message"),
+    "called",
     [
-        (NAMES[0], np.zeros((10, 4, 4)), r"it has shape \(10, 4, 4\); MNIST's has \(20, 4, 4\)"),
-        (NAMES[1], np.arange(20), "its labels are not the digits 0 to 9"),
-        (NAMES[3], np.zeros(10), "its labels are not the digits 0 to 9"),
+        lambda name: name.replace("-idx", ".idx"),
+        lambda name: name.upper(),
+        lambda name: name.replace("-idx", "_idx").title() + ".GZ",
+        lambda name: name.replace("t10k", "test"),
+        lambda name: name.replace("images", "image").replace("labels", "label"),
+        lambda name: name.partition("-idx")[0] + ".GZ",
+        lambda name: name.partition("-idx")[0].replace("-", "_") + ".idx",
     ],
 )
-def test_unpacked_files_of_another_shape_or_with_other_labels_are_refused(
-    made_up, name, array, message
+@pytest.mark.parametrize("below", ["", "mnist", "MNIST/raw", "raw"])
+def test_mnist_is_found_by_the_names_that_people_have(
+    made_up, tmp_path, monkeypatch, called, below
 ):
+    digest = mp.scenarios.measure_digest(mp.load_mnist(made_up))
     unpack(made_up)
-    (made_up / name).write_bytes(write_idx(array.astype(np.uint8), pack=False))
-    with pytest.raises(mp.InputError, match=f"cannot read .*{name}: {message}"):
+    place = tmp_path / "data" / below
+    place.mkdir(parents=True)
+    for name in NAMES:
+        data = (made_up / name).read_bytes()
+        packed = called(name).endswith(".GZ")
+        (place / called(name)).write_bytes(gzip.compress(data) if packed else data)
+    monkeypatch.setenv("METAPLASTIC_NP_DATA", str(tmp_path / "data"))
+    assert mp.scenarios.check_sources()[1][1] == "ready"
+    again = mp.load_mnist()
+    assert mp.scenarios.measure_digest(again) == digest
+    assert mp.scenarios.measure_digest(pickle.loads(pickle.dumps(again))) == digest
+
+
+def test_a_folder_by_a_files_name_is_no_file_of_mnist(made_up):
+    (made_up / f"{NAMES[0]}.gz").unlink()
+    (made_up / f"{NAMES[0]}.gz").mkdir()
+    with pytest.raises(mp.InputError, match=f"cannot find MNIST's {NAMES[0]}.gz in"):
         mp.load_mnist(made_up)
+
+
+# --- other sets of IDX files ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("pack", [False, True])
+@pytest.mark.parametrize("called", ["{}", "emnist-letters-{}"])
+def test_a_folder_of_another_set_is_a_dataset_of_classes(tmp_path, pack, called):
+    folder = write_set(tmp_path / "fashion", pack=pack, called=called)
+    own = mp.scenarios.load_dataset(str(folder))
+    assert (own.name, own.paired, len(own.item_classes)) == ("fashion", False, 10)
+    assert own.train_images.shape == (40, 4, 4)
+    assert own.pixel_scale == 255
+    again = pickle.loads(pickle.dumps(own))
+    assert mp.scenarios.measure_digest(again) == mp.scenarios.measure_digest(own)
+    first = sorted(folder.iterdir())[0]
+    assert mp.scenarios.load_dataset(str(first)).name == "fashion"
+
+
+def test_a_folder_as_torchvision_makes_it_has_its_own_name(tmp_path):
+    write_set(tmp_path / "KMNIST" / "raw")
+    for folder in ("KMNIST", "KMNIST/raw"):
+        assert mp.scenarios.load_folder(tmp_path / folder).name == "KMNIST"
+
+
+def test_a_folder_with_mnist_in_it_is_mnist(made_up):
+    found = mp.scenarios.load_dataset(str(made_up))
+    assert (found.name, found.paired) == ("mnist", True)
+
+
+def test_a_folder_without_one_whole_set_says_what_is_missing(tmp_path):
+    write_set(tmp_path / "a", called="letters-{}")
+    message = r"b: it lacks IDX files like train-images-idx3-ubyte, .*: other images go in an npz"
+    (tmp_path / "b").mkdir()
+    with pytest.raises(mp.InputError, match=message):
+        mp.scenarios.load_dataset(str(tmp_path / "b"))
+    (tmp_path / "a" / f"letters-{NAMES[3]}").unlink()
+    with pytest.raises(mp.InputError, match=f"a: it lacks IDX files like {NAMES[3]}: other"):
+        mp.scenarios.load_folder(tmp_path / "a")
+    (tmp_path / "a" / NAMES[3]).touch()
+    message = r"a: it holds several sets of IDX files \(.*letters-.*\): give one a folder of its"
+    with pytest.raises(mp.InputError, match=message):
+        mp.scenarios.load_folder(tmp_path / "a")
+
+
+def test_a_folder_that_makes_no_dataset_is_named(tmp_path):
+    folder = write_set(tmp_path / "odd")
+    (folder / NAMES[1]).write_bytes(write_idx(np.zeros((40, 8), np.int32)))
+    with pytest.raises(mp.InputError, match=r"cannot read .*odd: `train_labels` must have shape"):
+        mp.scenarios.load_folder(folder)
 
 
 # --- fetching ------------------------------------------------------------------------
@@ -347,6 +445,18 @@ def test_what_is_fetched_is_whole_for_everybody_and_not_fetched_again(made_up, t
     if sys.platform != "win32":
         assert {path.stat().st_mode & 0o777 for path in paths} == {0o644}
     assert capfd.readouterr() == ("", "")
+
+
+def test_files_of_another_set_are_not_overwritten(made_up, tmp_path, dead_mirror):
+    other = write_set(tmp_path / "fashion", seed=1, pack=True)
+    before = {path: path.read_bytes() for path in other.iterdir()}
+    message = f"{NAMES[0]}.gz is of another set: fetch MNIST to another folder"
+    with pytest.raises(mp.OutputError, match=message):
+        mp.scenarios.fetch_mnist(other, mirrors=[dead_mirror])
+    assert {path: path.read_bytes() for path in other.iterdir()} == before
+    for path in made_up.iterdir():  # packed by somebody else, MNIST's all the same
+        path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1))
+    assert len(mp.scenarios.fetch_mnist(made_up, mirrors=[dead_mirror])) == 4
 
 
 def test_fetched_to_where_the_environment_says(made_up, tmp_path, monkeypatch, no_proxy):
@@ -458,9 +568,16 @@ def test_an_npz_file_is_a_dataset_of_classes(tmp_path, save):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"test_labels": None, "train_images": None}, "it lacks train_images, test_labels"),
+        (
+            {"test_labels": None, "train_images": None, "X": np.zeros(3)},
+            r"it lacks train_images \(x_train\), test_labels \(y_test\); it holds .*, X",
+        ),
         ({"train_images": np.full((6, 2, 2), np.nan)}, "`train_images` must be finite; got nan"),
-        ({"train_labels": np.zeros(6)}, "`train_labels` must hold whole numbers; got float64"),
+        ({"train_labels": np.full(6, 0.5)}, "`train_labels` must hold words or whole numbers"),
+        (
+            {"train_labels": np.array(list("ababab"), object)},
+            r"train_labels.npy holds objects, not numbers \(write words as `array.astype\(str\)`\)",
+        ),
         ({"test_images": np.zeros((6, 3, 2))}, "`test_images` must have images shaped like"),
         ({"test_images": np.array([None])}, "test_images.npy holds objects, not numbers"),
         ({"extra": np.array([{}])}, "extra.npy holds objects, not numbers"),
@@ -536,6 +653,20 @@ def test_an_npz_file_larger_than_memory_is_named(tmp_path, monkeypatch):
 
 
 # --- datasets on their way to a worker -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names",
+    [sources.KERAS, ("X_train", "Y_train", "X_test", "Y_test"), ("Train_Images", *[None] * 3)],
+)
+def test_arrays_may_have_the_names_that_keras_gives_them(tmp_path, names):
+    arrays = {
+        name or part: own_arrays()[part] for part, name in zip(sources.ARRAYS, names, strict=True)
+    }
+    np.savez(tmp_path / "own.npz", **arrays)
+    save_own(tmp_path / "plain.npz")
+    digests = {mp.scenarios.measure_digest(mp.load_npz(path)) for path in tmp_path.glob("*.npz")}
+    assert len(digests) == 1
 
 
 def test_uint8_pixels_are_shown_between_0_and_1():
@@ -640,7 +771,7 @@ def test_mnist_is_70000_digits_and_45_items(mnist):
     assert mnist.test_images.shape == (10000, 28, 28)
     assert len(mnist.item_classes) == 45
     assert np.bincount(mnist.train_labels)[:3].tolist() == [5923, 6742, 5958]
-    assert sum(getattr(mnist, part).nbytes for part in sources.SHAPES) < 56e6
+    assert sum(getattr(mnist, part).nbytes for part in sources.ARRAYS) < 56e6
     assert mp.scenarios.measure_digest(mnist)[:8] == "8a9018e5"
 
 
@@ -686,7 +817,7 @@ def test_a_changed_file_of_mnist_is_refused(mnist_folder, tmp_path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(mp.InputError, match=f"{path.name}: it is not MNIST's, by its SHA-256"):
+    with pytest.raises(mp.InputError, match=f"{path.name}: (Error|CRC|it is not MNIST's)"):
         mp.load_mnist(tmp_path)
 
 

@@ -240,7 +240,7 @@ def test_lists_of_3_items_and_of_all_45_run(n_items, backend):
 
 
 def test_pixels_that_the_dtype_cannot_hold_are_refused_in_words():
-    images, labels = np.full((6, 4), 1e39), np.array([0, 1, 2, 0, 1, 2])
+    images, labels = 1e39 + np.eye(6, 4) * 1e38, np.array([0, 1, 2, 0, 1, 2])
     dataset = mp.Dataset(
         name="bright",
         train_images=images,
@@ -281,5 +281,5 @@ def test_answers_that_overflow_are_told_with_their_presentation(monkeypatch):
 
 def test_two_items_are_refused_where_labels_are_permuted():
     """No label would be left that is neither the item's nor the target's."""
-    with pytest.raises(mp.InputError, match="n_items` must be a whole number, at least 3"):
+    with pytest.raises(mp.InputError, match="`n_items` must be at least 3: a wrong label"):
         mp.Settings(n_items=2)

@@ -191,11 +191,24 @@ def test_primacy_and_recency_compare_the_ends_with_the_middle_40_percent(n_items
     assert measure_recency(curve) == pytest.approx(curve[-1] - curve[middle].mean())
 
 
-@given(RECALL)
-def test_forgetting_is_the_best_so_far_minus_now(recall):
-    forgetting = measure_forgetting(recall)
+@given(RECALL, st.lists(st.integers(0, 5), min_size=3, max_size=3))
+def test_forgetting_is_the_best_since_an_item_was_presented_minus_now(recall, sequence):
+    forgetting = measure_forgetting(recall, sequence)
     for t, row in enumerate(recall):
-        np.testing.assert_allclose(forgetting[t], recall[: t + 1].max(axis=0) - row)
+        for item in range(6):
+            if item not in sequence[:t]:  # what an untrained network loses is not forgotten
+                assert np.isnan(forgetting[t, item])
+                continue
+            best = recall[sequence.index(item) + 1 : t + 1, item].max()
+            assert forgetting[t, item] == pytest.approx(best - row[item])
+
+
+@given(RECALL)
+def test_items_are_presented_in_order_where_nothing_else_is_said(recall):
+    np.testing.assert_array_equal(measure_forgetting(recall), measure_forgetting(recall, [0, 1, 2]))
+    twice = np.concatenate([recall[:, :2], recall[1:, :2]])
+    once_more = measure_forgetting(twice, [0, 1, 0, 1, 0, 1])
+    np.testing.assert_array_equal(measure_forgetting(twice), once_more)
 
 
 @given(RECALL, st.lists(st.integers(0, 5), min_size=3, max_size=3))
