@@ -1,5 +1,6 @@
 """Sphinx: `sphinx-build -W docs docs/_build/html`; all that the site needs is in it, offline."""
 
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -56,8 +57,8 @@ html_show_sourcelink = False
 html_domain_indices = False
 html_context = {"default_mode": "auto"}
 # Pages that have none below them: no empty column on the left.
-FLAT = ("claims", "data", "explorer", "features", "glossary", "house", "model", "performance")
-FLAT += ("references", "settings", "start", "teachers", "trust")
+FLAT = ("answers", "claims", "data", "explorer", "features", "glossary", "house", "model")
+FLAT += ("notebooks", "performance", "references", "settings", "start", "teachers", "trust")
 html_sidebars: dict[str, list[str]] = {page: [] for page in FLAT}
 html_theme_options = {
     "show_nav_level": 2,
@@ -120,6 +121,9 @@ def write_generated(app):
     tables.write(HERE / "generated")
     printed = subprocess.check_output([sys.executable, HERE / "examples" / "mine.py"])
     (HERE / "generated" / "mine.txt").write_bytes(printed)
+    picture = HERE / "generated" / "plasticity.png"
+    drawn = {**os.environ, "MPLBACKEND": "agg"}
+    subprocess.check_call([sys.executable, HERE / "examples" / "plasticity.py", picture], env=drawn)
 
 
 def setup(app):
