@@ -33,12 +33,15 @@ rng = np.random.default_rng(0)
 # Put five synapses at the same distance from home and ask how plastic each still
 # is. A synapse of flexibility f has lost most of its plasticity after about
 # $f/(1-f)$: its travel budget.
+#
+# (`mp.plots.plot_curves` draws named curves, "this against that"; a name that begins
+# with a network's has that network's color in all lessons.)
 
 
 # %%
 def plasticity_at(distance, f):
     """Plasticity of synapses of flexibility f, so far from birth (in 1/s)."""
-    distance = np.atleast_1d(distance)
+    distance = np.array(distance, dtype=float, ndmin=1)
     return mp.measure_plasticity(np.full(len(distance), f), distance, steepness=1.0)
 
 
@@ -50,7 +53,7 @@ left_over = [plasticity_at(f / (1 - f), f)[0] for f in levels]
 print("plasticity at the end of each budget:", np.round(left_over, 2))
 
 curves["at the budget f/(1 - f)"] = budgets, left_over
-mp.plots.plot_curves(curves, "plasticity against distance from birth", x=x)
+mp.plots.plot_curves(curves, "plasticity against distance from birth (1/s)", x=x)
 plt.title("Plasticity falls with distance; at its budget 42 % are left")
 plt.show()
 
@@ -75,7 +78,9 @@ def plasticity_of_the_mixture(distance):
 curves = {f"f = {f}": plasticity_at(far, f) for f in levels}
 curves["hybrid (f random)"] = [plasticity_of_the_mixture(here) for here in far]
 curves["1/x"] = far[far > 3], 1 / far[far > 3]
-axes = mp.plots.plot_curves(curves, "plasticity against distance from birth", x=far)
+axes = mp.plots.plot_curves(
+    curves, "plasticity against distance from birth (1/s)", x=far
+)
 axes.set(xscale="log", yscale="log", ylim=(1e-4, 1.5))
 plt.title("One flexibility freezes exponentially, the mixture as 1/x")
 plt.show()

@@ -107,7 +107,7 @@ plt.show()
 # Compare heights, then gaps. The hybrid takes up less of the false than the
 # conventional network, *and less of the new*: much of its robustness is the
 # stiffness that made it keep the list. What could be called robustness is the gap
-# between dotted and solid, new over false, and the conventional network has one,
+# between hollow and filled, new over false, and the conventional network has one,
 # too.
 #
 # ## What to try
