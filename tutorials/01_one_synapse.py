@@ -34,8 +34,8 @@ rng = np.random.default_rng(0)
 # is. A synapse of flexibility f has lost most of its plasticity after about
 # $f/(1-f)$: its travel budget.
 #
-# (`mp.plots.plot_curves` draws named curves, "this against that"; a name that begins
-# with a network's has that network's color in all lessons.)
+# (`mp.plots.plot_curves` draws named curves, "this against that"; a name that
+# begins with a network's has that network's color in all lessons.)
 
 
 # %%

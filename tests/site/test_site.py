@@ -205,7 +205,8 @@ def test_a_formula_is_whole_and_in_the_font_that_comes_with_the_site(site, page)
             cut: box.scrollHeight > box.clientHeight,
             font: getComputedStyle(box.querySelector('math')).fontFamily,
             fraction: box.querySelector('mfrac').getBoundingClientRect().height,
-            heights: [...box.querySelectorAll('mo')].filter(o => '()'.includes(o.textContent.trim()))
+            heights: [...box.querySelectorAll('mo')]
+                .filter(o => '()'.includes(o.textContent.trim()))
                 .map(o => o.getBoundingClientRect().height)}))"""
     )
     assert boxes
