@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._util.errors import InputError
+from .._util.checks import raise_expected
 from .figures import SECOND, STYLES, plot_matrix, style_of
 from .panels import Matrix
 
@@ -105,7 +105,7 @@ def plot_curves(
 def _names_of_axes(what: str) -> tuple[str, str]:
     ylabel, against, xlabel = what.partition(" against ")
     if not against:
-        raise InputError(f'`what` must be "... against ...", y before x; got {what!r}')
+        raise_expected("what", 'name both axes, as in "recall against item"', repr(what))
     return ylabel, xlabel
 
 
