@@ -21,8 +21,6 @@ HEAD = re.compile(
     re.M | re.S,
 )
 
-HOW = "[how to open it](../notebooks.md)"
-
 
 class Head(NamedTuple):
     """What the first cell of a lesson says about it."""
@@ -87,7 +85,8 @@ def _link(prose: str) -> str:
 
 def _downloads(kind: str, name: str) -> str:
     script, notebook = (f"../handout/{kind}/{name}.{ending}" for ending in ("py", "ipynb"))
-    return f"{{download}}`notebook <{notebook}>` or {{download}}`script <{script}>`"
+    files = f"{{download}}`Notebook <{notebook}>`, {{download}}`script <{script}>`"
+    return f"{files}, and [how to open them](../notebooks.md)"
 
 
 def make_lesson(lesson: Path, found: dict[str, Any], *, in_browser: bool) -> str:
@@ -107,13 +106,11 @@ def make_lesson(lesson: Path, found: dict[str, Any], *, in_browser: bool) -> str
         if result["printed"]:
             blocks.append(f"```{{code-block}} text\n:class: printed\n\n{result['printed']}```")
     took = f" It ran in {found['seconds']:.0f} s when this site was built." if found else ""
-    last = [
-        f"* Take it with you: {_downloads('lessons', name)}; {HOW}.{took}",
-        f"* Tried it? [What comes out](../answers.md#lesson-{int(name[:2])}).",
-    ]
+    last = [f"* {_downloads('lessons', name)}.{took}"]
+    last += [f"* Tried it? [What comes out](../answers.md#lesson-{int(name[:2])})."]
     if in_browser:
         last.append(f"* <a href='../lite/notebooks/index.html?path={name}.ipynb'>Run it here</a>.")
-    return "\n\n".join([*blocks, "\n".join(last)]) + "\n"
+    return "\n\n".join([*blocks, "## Take it with you", "\n".join(last)]) + "\n"
 
 
 def write_notebooks_for_browser(folder: Path) -> None:
@@ -146,9 +143,9 @@ def make_exercise(text: str, name: str) -> str:
     """A page with the gap, as students get it."""
     cells = build.split_cells(build.make_student(text))
     blocks = [cell.text if cell.is_prose else f"```python\n{cell.text}\n```" for cell in cells]
-    links = f"Take it with you: {_downloads('exercises', name)}; {HOW}."
-    title, _, rest = blocks[0].partition("\n")
-    return "\n\n".join([title, links, rest.strip("\n"), *blocks[1:]]) + "\n"
+    solution = f"* [Solution](../solutions/{name}.md)."
+    last = f"## Take it with you\n\n* {_downloads('exercises', name)}.\n{solution}"
+    return "\n\n".join([*blocks, last]) + "\n"
 
 
 def make_solution(text: str, name: str) -> str:
@@ -156,9 +153,7 @@ def make_solution(text: str, name: str) -> str:
     whole = build.split_cells(text)
     title = whole[0].text.partition("\n")[0]
     blocks = [title.replace("# Exercise", "# Solution of exercise", 1)]
-    blocks.append(
-        f"[The exercise](../exercises/{name}.md); solved: {_downloads('solutions', name)}"
-    )
+    blocks.append(f"[The exercise](../exercises/{name}.md). {_downloads('solutions', name)}.")
     gaps = build.split_cells(build.make_student(text))
     for cell, gap in zip(whole, gaps, strict=True):
         if cell.text != gap.text:
