@@ -133,8 +133,8 @@ def make_index(lessons: dict[Path, Head], found: dict[Path, Any]) -> str:
         figures = [figure for cell in found[path].get("cells", ()) for figure in cell["figures"]]
         if figures:
             lines += [f":img-top: figures/{path.stem}_thumb.png", f":img-alt: {figures[0]['alt']}"]
-        lines += ["", head.question, "+++"]
-        lines += [f"Runs in {head.seconds} s. Read first: {head.first}.", ":::", ""]
+        lines += ["", head.question, ""]
+        lines += [f"*Runs in {head.seconds} s. Read first: {head.first}.*", ":::", ""]
     lines += ["::::", "", "```{toctree}", ":hidden:", ""]
     return "\n".join([*lines, *(path.stem for path in lessons), "```", ""])
 

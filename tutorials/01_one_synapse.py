@@ -52,8 +52,9 @@ budgets = [f / (1 - f) for f in levels]
 left_over = [plasticity_at(f / (1 - f), f)[0] for f in levels]
 print("plasticity at the end of each budget:", np.round(left_over, 2))
 
+what = "plasticity against distance from birth (1/s)"
 curves["at the budget f/(1 - f)"] = budgets, left_over
-mp.plots.plot_curves(curves, "plasticity against distance from birth (1/s)", x=x)
+mp.plots.plot_curves(curves, what, x=x)
 plt.title("Plasticity falls with distance; at its budget 42 % are left")
 plt.show()
 
@@ -78,9 +79,7 @@ def plasticity_of_the_mixture(distance):
 curves = {f"f = {f}": plasticity_at(far, f) for f in levels}
 curves["hybrid (f random)"] = [plasticity_of_the_mixture(here) for here in far]
 curves["1/x"] = far[far > 3], 1 / far[far > 3]
-axes = mp.plots.plot_curves(
-    curves, "plasticity against distance from birth (1/s)", x=far
-)
+axes = mp.plots.plot_curves(curves, what, x=far)
 axes.set(xscale="log", yscale="log", ylim=(1e-4, 1.5))
 plt.title("One flexibility freezes exponentially, the mixture as 1/x")
 plt.show()
