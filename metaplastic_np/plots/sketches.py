@@ -75,7 +75,7 @@ def plot_curves(
         _, axes = plt.subplots(figsize=(7.2, 4.2))
     axes.figure.set_layout_engine("constrained")
     others = [name for name in curves if _network(name) is None]
-    colors = dict(zip(others, plt.cm.viridis(np.linspace(0, 0.85, len(others))), strict=True))
+    colors = dict(zip(others, plt.cm.plasma(np.linspace(0, 0.85, len(others))), strict=True))
     places, seen = set(), set()
     for name, values in curves.items():
         across, up = values if isinstance(values, tuple) else (x, values)
@@ -85,7 +85,7 @@ def plot_curves(
             number = others.index(name)
             style: Any = {"color": colors[name], "marker": MARKERS[number % len(MARKERS)]}
         else:
-            style = style_of(network) | (SECOND if network in seen else {})
+            style = {"linewidth": 2.5} | style_of(network) | (SECOND if network in seen else {})
             seen.add(network)
         if len(up) > MOST_MARKERS:
             style |= {"marker": ""}
