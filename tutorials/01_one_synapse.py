@@ -136,6 +136,9 @@ axes.set(xscale="log", yscale="log", title="In time, every f is a power law")
 plt.show()
 
 # %% [markdown]
+# Each tenfold effort adds nearly the same distance, and every line is straight in the
+# end.
+#
 # ## What makes it stick
 #
 # The paper does not refresh plasticity all the time, but **once per presentation**.
