@@ -1,5 +1,6 @@
 """Sphinx: `sphinx-build -W docs docs/_build/html`; all that the site needs is in it, offline."""
 
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -11,9 +12,9 @@ from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "tutorials" / "exercises")]
+sys.path.insert(0, str(HERE))
 
-import build as exercises  # noqa: E402
+import pages  # noqa: E402
 import tables  # noqa: E402
 
 import metaplastic_np  # noqa: E402
@@ -30,12 +31,12 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx_codeautolink",
     "sphinx_copybutton",
     "sphinx_design",
-    "sphinx_gallery.gen_gallery",
     "sphinxcontrib.bibtex",
 ]
-exclude_patterns = ["_build", "exercises/*.ipynb", "explorer", "generated"]
+exclude_patterns = ["_build", "explorer", "generated", "handout", "jupyterlite_contents"]
 templates_path = ["_templates"]
 nitpicky = True
 smartquotes_action = "qe"  # quotes and ellipses; "--" begins an option
@@ -56,8 +57,8 @@ html_show_sourcelink = False
 html_domain_indices = False
 html_context = {"default_mode": "auto"}
 # Pages that have none below them: no empty column on the left.
-FLAT = ("claims", "data", "explorer", "features", "glossary", "house", "model", "performance")
-FLAT += ("references", "settings", "start", "teachers", "trust")
+FLAT = ("answers", "claims", "data", "explorer", "features", "glossary", "house", "model")
+FLAT += ("notebooks", "performance", "references", "settings", "start", "teachers", "trust")
 html_sidebars: dict[str, list[str]] = {page: [] for page in FLAT}
 html_theme_options = {
     "show_nav_level": 2,
@@ -70,19 +71,9 @@ html_theme_options = {
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
 
-sphinx_gallery_conf = {
-    "examples_dirs": "../tutorials",
-    "gallery_dirs": "lessons",
-    "filename_pattern": r"\d\d_",
-    "ignore_pattern": r"exercises|build",
-    "within_subsection_order": "FileNameSortKey",
-    "capture_repr": (),
-    "abort_on_example_error": True,
-    "show_signature": False,
-    "write_computation_times": False,  # its table would load a script from elsewhere
-    "doc_module": ("metaplastic_np",),
-    "reference_url": {"metaplastic_np": None},
-}
+# A name in the code of a lesson links to its page of the API; a page's blocks are one program.
+codeautolink_concat_default = True
+codeautolink_autodoc_inject = False
 
 if tags.has("lite"):  # noqa: F821 - Sphinx defines it
     # The lessons in a browser, by JupyterLite: `pip wheel --no-deps -w docs/_build/wheels .`, then
@@ -90,10 +81,7 @@ if tags.has("lite"):  # noqa: F821 - Sphinx defines it
     extensions.append("jupyterlite_sphinx")
     wheel = next((HERE / "_build" / "wheels").glob("metaplastic_np-*.whl"))
     jupyterlite_build_command_options = {"piplite-wheels": str(wheel)}
-    sphinx_gallery_conf["jupyterlite"] = {
-        "use_jupyter_lab": False,
-        "notebook_modification_function": "tables.install_in_browser",
-    }
+    jupyterlite_contents = [str(HERE / "jupyterlite_contents")]
 
 
 def visit_math(self, node):
@@ -121,16 +109,6 @@ def resolve_public_name(app, env, node, contnode):
     return None
 
 
-def note_public_names(app, env):
-    """Where the code of a lesson says `mp.draw_items`, it links to the file that defines it."""
-    objects = env.get_domain("py").objects
-    for place in (metaplastic_np, *FOLDERS):
-        for name, thing in vars(place).items():
-            found = objects.get(f"{getattr(thing, '__module__', '')}.{name}")
-            if found is not None:
-                objects.setdefault(f"{place.__name__}.{name}", found._replace(aliased=True))
-
-
 def skip_fields(app, what, name, thing, skip, options):
     """A class's docstring says what its fields are; "alias for field number 0" does not."""
     is_default = isfunction(thing) and what == "class" and thing.__name__ != name
@@ -139,16 +117,19 @@ def skip_fields(app, what, name, thing, skip, options):
 
 def write_generated(app):
     """Pages that are made, not typed: exercises, and tables from the results of runs."""
-    exercises.build(HERE / "exercises")
+    pages.write(HERE, run=app.config.run_lessons, in_browser=tags.has("lite"))  # noqa: F821
     tables.write(HERE / "generated")
     printed = subprocess.check_output([sys.executable, HERE / "examples" / "mine.py"])
     (HERE / "generated" / "mine.txt").write_bytes(printed)
+    picture = HERE / "generated" / "plasticity.png"
+    drawn = {**os.environ, "MPLBACKEND": "agg"}
+    subprocess.check_call([sys.executable, HERE / "examples" / "plasticity.py", picture], env=drawn)
 
 
 def setup(app):
-    """Hook the above into Sphinx."""
+    """Hook the above into Sphinx; `-D run_lessons=0` runs none, which is quick."""
+    app.add_config_value("run_lessons", True, "env", bool)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
     app.connect("builder-inited", write_generated, priority=1)
-    app.connect("env-updated", note_public_names)
     app.connect("missing-reference", resolve_public_name)
     app.connect("autodoc-skip-member", skip_fields)

@@ -250,10 +250,3 @@ def make_expected(found: dict[str, Any]) -> str:
             cells = [network, name, f"{number['mean']:+.2f}", *within]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
-
-
-def install_in_browser(notebook: dict[str, Any], _: str) -> None:
-    """A first cell for the notebooks of the browser edition, where nothing is installed yet."""
-    source = ["%pip install -q metaplastic_np"]
-    cell = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
-    notebook["cells"].insert(0, {**cell, "source": source})

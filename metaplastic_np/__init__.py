@@ -4,7 +4,9 @@ A network learns items one after another and keeps old ones, because each synaps
 change the further its weight moves from its initial value; how quickly depends on its own
 flexibility.
 
-Each folder answers one question. Reading order, an afternoon::
+Each folder answers one question. Reading order, an afternoon:
+
+.. code-block:: text
 
     rules.plasticity       the equation
     rules.flexibility      what tells the networks apart
@@ -20,7 +22,9 @@ Each folder answers one question. Reading order, an afternoon::
     metrics.recall         what was remembered
     _fast                  the same update, compiled
 
-and another one, for what is made of it::
+and another one, for what is made of it:
+
+.. code-block:: text
 
     scenarios.schedules    which item is presented when
     experiments            many trials: settings, trials, runs and their results, workers

@@ -1,23 +1,23 @@
-r"""
-One synapse
-===========
-
-**How far can a synapse travel before it stiffens, and how fast does it freeze?**
-
-*You will learn* what a travel budget is, why a random mixture of flexibilities freezes
-against distance so much more slowly than any single one, and why neither says how fast
-a synapse freezes in *time*.
-
-A synapse of flexibility :math:`f`, born with the weight :math:`w_0`, has the plasticity
-
-.. math:: p = \operatorname{sech}^2\left(s\,\frac{1-f}{f}\,(w - w_0)\right)
-
-and moves by :math:`-\eta\,p\,\partial L/\partial w`. It is fully plastic at birth, and
-stiffens as it leaves home. Distances below are :math:`x = s\,|w - w_0|`, displacement
-in units of :math:`1/s`.
-
-Run time: about 2 s.
-"""
+# %% [markdown]
+# # 1. One synapse
+#
+# **How far can a synapse travel before it stiffens, and how fast does it freeze?**
+#
+# *You will learn* what a travel budget is, why a random mixture of flexibilities
+# freezes against distance so much more slowly than any single one, and why neither
+# says how fast a synapse freezes in *time*.
+#
+# A synapse of flexibility $f$, born with the weight $w_0$, has the plasticity
+#
+# $$
+# p = \operatorname{sech}^2\left(s\,\frac{1-f}{f}\,(w - w_0)\right)
+# $$
+#
+# and moves by $-\eta\,p\,\partial L/\partial w$. It is fully plastic at birth, and
+# stiffens as it leaves home. Distances below are $x = s\,|w - w_0|$, displacement
+# in units of $1/s$.
+#
+# Run time: about 2 s. Read first: nothing.
 
 # %%
 import matplotlib.pyplot as plt
@@ -25,169 +25,163 @@ import numpy as np
 
 import metaplastic_np as mp
 
-plt.rcParams["figure.constrained_layout.use"] = True
 rng = np.random.default_rng(0)
 
-# %%
-# A travel budget
-# ---------------
+# %% [markdown]
+# ## A travel budget
 #
-# Put five synapses at the same distance from home and ask how plastic each still is. A
-# synapse of flexibility f has lost most of its plasticity after about :math:`f/(1-f)`:
-# its travel budget.
+# Put five synapses at the same distance from home and ask how plastic each still
+# is. A synapse of flexibility f has lost most of its plasticity after about
+# $f/(1-f)$: its travel budget.
+#
+# (`mp.plots.plot_curves` draws named curves, "this against that"; a name that
+# begins with a network's has that network's color in all lessons.)
+
+
+# %%
+def plasticity_at(distance, f):
+    """Plasticity of synapses of flexibility f, so far from birth (in 1/s)."""
+    distance = np.array(distance, dtype=float, ndmin=1)
+    return mp.measure_plasticity(np.full(len(distance), f), distance, steepness=1.0)
+
 
 x = np.linspace(0, 10, 1001)
 levels = (0.1, 0.3, 0.5, 0.7, 0.9)
-colors = plt.cm.viridis(np.linspace(0, 0.85, len(levels)))
+curves = {f"f = {f}": plasticity_at(x, f) for f in levels}
+budgets = [f / (1 - f) for f in levels]
+left_over = [plasticity_at(f / (1 - f), f)[0] for f in levels]
+print("plasticity at the end of each budget:", np.round(left_over, 2))
 
-figure, axes = plt.subplots(figsize=(7.5, 3.8))
-for f, color in zip(levels, colors, strict=True):
-    plasticity = mp.measure_plasticity(np.full_like(x, f), x, steepness=1.0)
-    axes.plot(x, plasticity, color=color, linewidth=2, label=f"f = {f}")
-    axes.plot(f / (1 - f), 0, "v", color=color, markersize=9, clip_on=False)
-axes.set(
-    xlabel="distance from birth, in units of 1/s",
-    ylabel="plasticity",
-    title="Plasticity falls with distance; triangles: the budget f/(1 - f)",
-)
-axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+what = "plasticity against distance from birth (1/s)"
+curves["at the budget f/(1 - f)"] = budgets, left_over
+mp.plots.plot_curves(curves, what, x=x)
+plt.title("Plasticity falls with distance; at its budget 42 % are left")
 plt.show()
 
-# %%
-# A mixture freezes by a power law
-# --------------------------------
+# %% [markdown]
+# ## A mixture freezes by a power law
 #
-# Every curve above falls exponentially in the end. In the hybrid network f is random
-# between 0 and 1. Average over many synapses that have all gone equally far, and look
-# on logarithmic axes, where a power law is a straight line.
+# Every curve above falls exponentially in the end. In the hybrid network f is
+# random between 0 and 1. Average over many synapses that have all gone equally far,
+# and look on logarithmic axes, where a power law is a straight line.
 
+# %%
 far = np.geomspace(0.05, 100, 60)
 flexibility = mp.draw_flexibility("hybrid", 50_000, rng=rng, dtype=np.float64)
-mixture = [
-    mp.measure_plasticity(
-        flexibility, np.full_like(flexibility, here), steepness=1.0
-    ).mean()
-    for here in far
-]
 
-figure, axes = plt.subplots(figsize=(8, 3.8))
-for f, color in zip(levels, colors, strict=True):
-    plasticity = mp.measure_plasticity(np.full_like(far, f), far, steepness=1.0)
-    axes.loglog(far, plasticity, color=color, label=f"f = {f}")
-axes.loglog(far, mixture, color="black", linewidth=3, label="f random (hybrid)")
-axes.loglog(far[far > 3], 1 / far[far > 3], ":", color="0.4", linewidth=2, label="1/x")
-axes.set(
-    xlabel="distance from birth, in units of 1/s",
-    ylabel="plasticity",
-    ylim=(1e-4, 1.5),
-    title="One flexibility freezes exponentially, the mixture as 1/x",
-)
-axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+
+def plasticity_of_the_mixture(distance):
+    """Mean plasticity of the hybrid's synapses, all equally far from birth."""
+    displacement = np.full_like(flexibility, distance)
+    return mp.measure_plasticity(flexibility, displacement, steepness=1.0).mean()
+
+
+curves = {f"f = {f}": plasticity_at(far, f) for f in levels}
+curves["hybrid (f random)"] = [plasticity_of_the_mixture(here) for here in far]
+curves["1/x"] = far[far > 3], 1 / far[far > 3]
+axes = mp.plots.plot_curves(curves, what, x=far)
+axes.set(xscale="log", yscale="log", ylim=(1e-4, 1.5))
+plt.title("One flexibility freezes exponentially, the mixture as 1/x")
 plt.show()
 
-# %%
-# Wherever the mixture is, some of its synapses have not yet used their budget. This is
-# the picture that the word *mixing* brings to mind, and it is right, *against
+# %% [markdown]
+# Wherever the mixture is, some of its synapses have not yet used their budget. This
+# is the picture that the word *mixing* brings to mind, and it is right, *against
 # distance*:
 
+# %%
 for distance in (1.0, 2.0, 5.0):
-    one = mp.measure_plasticity(np.array([0.3]), np.array([distance]), steepness=1.0)[0]
-    many = mp.measure_plasticity(
-        flexibility, np.full_like(flexibility, distance), steepness=1.0
-    ).mean()
-    print(f"at x = {distance:g}: f = 0.3 has {one:.1e} left, the mixture {many:.3f}")
+    one, many = plasticity_at(distance, 0.3)[0], plasticity_of_the_mixture(distance)
+    print(
+        f"at x = {distance:g}: f = 0.3 has {one:.1e} left, the mixture {many:.3f}"
+    )
+
+# %% [markdown]
+# ## The same pull, for ever
+#
+# But a synapse that stiffens also stops moving. Let a constant gradient pull,
+# refresh plasticity all the time, and count the effort
+# $t = s\,\eta \sum |\partial L/\partial w|$. An ordinary weight would be t away. A
+# metaplastic one obeys, with $c = (1-f)/f$,
+#
+# $$
+# \frac{x}{2} + \frac{\sinh(2cx)}{4c} = t
+# $$
+#
+# a drift that is logarithmic and has no end. Its plasticity falls as $1/(2ct)$:
+# **in time, a single f already freezes by a power law**, and the mixture adds only
+# a logarithmic factor.
 
 # %%
-# The same pull, for ever
-# -----------------------
-#
-# But a synapse that stiffens also stops moving. Let a constant gradient pull, refresh
-# plasticity all the time, and count the effort
-# :math:`t = s\,\eta \sum |\partial L/\partial w|`. An ordinary weight would be t away.
-# A metaplastic one obeys, with :math:`c = (1-f)/f`,
-#
-# .. math:: \frac{x}{2} + \frac{\sinh(2cx)}{4c} = t
-#
-# a drift that is logarithmic and has no end. Its plasticity falls as :math:`1/(2ct)`:
-# **in time, a single f already freezes by a power law**, and the mixture adds only a
-# logarithmic factor.
-
 effort = np.geomspace(0.1, 1e4, 60)
 sample = mp.draw_flexibility("hybrid", 200, rng=rng, dtype=np.float64)
 
 
-def plasticity_after(t, f):
-    """What is left of a synapse's plasticity after a steady pull of effort t."""
-    drifted = mp.rules.measure_drift(t, flexibility=f)
-    return mp.measure_plasticity(np.array([f]), np.array([drifted]), steepness=1.0)[0]
+def drift(effort, f):
+    """How far a synapse has gone after each effort of a steady pull."""
+    return np.array([mp.rules.measure_drift(t, flexibility=f) for t in effort])
 
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8))
-for f, color in zip(levels, colors, strict=True):
-    drift = [mp.rules.measure_drift(t, flexibility=f) for t in effort]
-    left.semilogx(effort, drift, color=color, label=f"f = {f}")
-    right.loglog(effort, [plasticity_after(t, f) for t in effort], color=color)
-mean = [np.mean([plasticity_after(t, f) for f in sample]) for t in effort]
-right.loglog(effort, mean, color="black", linewidth=3, label="f random (hybrid)")
-left.set(
-    xlabel="effort t",
-    ylabel="distance, in units of 1/s",
-    title="The drift is logarithmic",
-)
-right.set(
-    xlabel="effort t", ylabel="plasticity", title="In time, every f is a power law"
-)
-left.legend()
-right.legend()
+decades = (10, 100, 1000, 10_000)
+for f in (0.3, 0.7):
+    gone = ", ".join(f"{distance:.2f}" for distance in drift(decades, f))
+    print(f"f = {f}: distance after an effort of 10, 100, 1,000, 10,000: {gone}")
+
+left_over = {f"f = {f}": plasticity_at(drift(effort, f), f) for f in levels}
+each = [plasticity_at(drift(effort, f), f) for f in sample]
+left_over["hybrid (f random)"] = np.mean(each, axis=0)
+
+axes = mp.plots.plot_curves(left_over, "plasticity against effort", x=effort)
+axes.set(xscale="log", yscale="log", title="In time, every f is a power law")
 plt.show()
 
-# %%
-# What makes it stick
-# -------------------
+# %% [markdown]
+# Each tenfold effort adds nearly the same distance, and every line is straight in the
+# end.
 #
-# The paper does not refresh plasticity all the time, but **once per presentation**. A
-# first presentation then moves every synapse freely, by about :math:`\kappa` in units
-# of 1/s, and what is far from home at its end is frozen at once. Repeat the same pull
-# for twenty presentations of net effort :math:`\kappa` each:
+# ## What makes it stick
+#
+# The paper does not refresh plasticity all the time, but **once per presentation**.
+# A first presentation then moves every synapse freely, by about $\kappa$ in units
+# of 1/s, and what is far from home at its end is frozen at once. Repeat the same
+# pull for twenty presentations of net effort $\kappa$ each:
 
-n_presentations = 20
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
-for place, kappa in zip(axes, (0.3, 10.0), strict=True):
-    for f, color in zip(levels, colors, strict=True):
-        distance = [0.0]
-        for _ in range(n_presentations):
-            left_over = mp.measure_plasticity(
-                np.array([f]), np.array([distance[-1]]), steepness=1.0
-            )[0]
-            distance.append(distance[-1] + kappa * left_over)
-        place.plot(np.array(distance) / kappa, ".-", color=color, label=f"f = {f}")
-    place.set(
-        xlabel="presentation", title=f"kappa = {kappa:g}", xticks=(0, 5, 10, 15, 20)
-    )
-axes[0].set(ylabel="distance, in presentations' worth", ylim=(0, 10))
-axes[0].legend()
-figure.suptitle(
-    "Small kappa: most synapses drift. Large kappa: one presentation, and they stick."
+
+# %%
+def repeat_pull(f, kappa, n_presentations=20):
+    """Distance after each presentation; its plasticity is that of its start."""
+    distance = [0.0]
+    for _ in range(n_presentations):
+        distance.append(distance[-1] + kappa * plasticity_at(distance[-1], f)[0])
+    return np.array(distance) / kappa
+
+
+drifting, stuck = (
+    {f"f = {f}": (np.arange(21), repeat_pull(f, kappa)) for f in levels}
+    for kappa in (0.3, 10.0)
 )
+
+_, (left, right) = plt.subplots(1, 2, figsize=(9, 4.4), sharey=True)
+mp.plots.plot_curves(drifting, "distance against presentation", axes=left)
+mp.plots.plot_curves(stuck, "distance against presentation", axes=right)
+plt.suptitle("Small kappa (0.3): most drift. Large kappa (10): they stick.")
 plt.show()
 
-# %%
-# On the left all but the stiffest go on drifting. On the right, where four curves lie
-# on top of each other, a synapse takes the first presentation and nothing else, unless
-# it is very flexible. That is how a first item can be kept, while the most flexible
-# synapses are left to learn what comes later.
+# %% [markdown]
+# On the left all but the stiffest go on drifting. On the right, where four curves
+# lie on top of each other, a synapse takes the first presentation and nothing else,
+# unless it is very flexible. That is how a first item can be kept, while the most
+# flexible synapses are left to learn what comes later.
 #
-# What to try
-# -----------
+# ## What to try
 #
-# * Where does the mixture's plasticity cross that of f = 0.7? Predict it, then read it
-#   off.
-# * Draw "biased-up" and "biased-down" instead of "hybrid". Does the power law change,
-#   or only where it starts?
+# * Where does the mixture's plasticity cross that of f = 0.7? Predict it, then read
+#   it off.
+# * Draw "biased-up" and "biased-down" instead of "hybrid". Does the power law
+#   change, or only where it starts?
 # * For which kappa does f = 0.5 stop moving after one presentation?
 #
-# References
-# ----------
+# ## References
 #
 # * Cho, Lee, Baek, Paik (2024), arXiv:2407.07133: the equation.
 # * Fusi, Drew, Abbott (2005), *Neuron* 45:599, doi:10.1016/j.neuron.2005.02.001:

@@ -1,25 +1,24 @@
-r"""
-Backpropagation by hand, and checked
-====================================
-
-**How do you know that a gradient is right?**
-
-*You will learn* to write a network's forward and backward pass from three pairs of
-functions, to check it against finite differences, and what such a check can and cannot
-see.
-
-A dense layer is :math:`Y = XW + b`. If :math:`G = \partial L/\partial Y` is known,
-
-.. math::
-
-    \frac{\partial L}{\partial X} = G W^\top, \qquad
-    \frac{\partial L}{\partial W} = X^\top G, \qquad
-    \frac{\partial L}{\partial b} = \sum_i G_i
-
-and a network is nothing but layers whose backward passes are called in reverse order.
-
-Run time: about 1 s.
-"""
+# %% [markdown]
+# # 2. Backpropagation by hand, and checked
+#
+# **How do you know that a gradient is right?**
+#
+# *You will learn* to write a network's forward and backward pass from three pairs
+# of functions, to check it against finite differences, and what such a check can
+# and cannot see.
+#
+# A dense layer is $Y = XW + b$. If $G = \partial L/\partial Y$ is known,
+#
+# $$
+# \frac{\partial L}{\partial X} = G W^\top, \qquad
+# \frac{\partial L}{\partial W} = X^\top G, \qquad
+# \frac{\partial L}{\partial b} = \sum_i G_i
+# $$
+#
+# and a network is nothing but layers whose backward passes are called in reverse
+# order.
+#
+# Run time: about 1 s. Read first: nothing.
 
 # %%
 import matplotlib.pyplot as plt
@@ -27,16 +26,15 @@ import numpy as np
 
 import metaplastic_np as mp
 
-plt.rcParams["figure.constrained_layout.use"] = True
 rng = np.random.default_rng(0)
 
-# %%
-# Forward
-# -------
+# %% [markdown]
+# ## Forward
 #
-# Ten images of six pixels, five hidden units, three classes, in float64. Each forward
-# function returns what its backward partner will need.
+# Ten images of six pixels, five hidden units, three classes, in float64. Each
+# forward function returns what its backward partner will need.
 
+# %%
 images = rng.standard_normal((10, 6))
 labels = rng.integers(3, size=10)
 weights_1, biases_1 = rng.standard_normal((6, 5)), rng.standard_normal(5)
@@ -55,14 +53,14 @@ def forward(first_weights):
 loss, caches = forward(weights_1)
 print(f"loss {loss:.4f} nats; guessing among three would cost {np.log(3):.4f}")
 
-# %%
-# Backward
-# --------
+# %% [markdown]
+# ## Backward
 #
-# The same four lines, read from the bottom. What comes in is the gradient of the loss
-# with respect to a layer's outputs; what goes on is the gradient with respect to its
-# inputs.
+# The same four lines, read from the bottom. What comes in is the gradient of the
+# loss with respect to a layer's outputs; what goes on is the gradient with respect
+# to its inputs.
 
+# %%
 cache_1, cache_relu, cache_2, cache_loss = caches
 d_logits = mp.nn.softmax_cross_entropy_backward(cache_loss)
 d_active, d_weights_2, d_biases_2 = mp.nn.dense_backward(d_logits, cache_2)
@@ -71,14 +69,14 @@ _, d_weights_1, d_biases_1 = mp.nn.dense_backward(d_hidden, cache_1)
 print("gradient of the first weights:", d_weights_1.shape)
 print("the first weights:", weights_1.shape)
 
-# %%
-# Check it
-# --------
+# %% [markdown]
+# ## Check it
 #
-# Move all weights a little along one random direction :math:`v` and compare the change
-# of the loss with the gradient's prediction, :math:`\langle \nabla L, v\rangle`. One
+# Move all weights a little along one random direction $v$ and compare the change of
+# the loss with the gradient's prediction, $\langle \nabla L, v\rangle$. One
 # direction sees every entry at once, since an error anywhere changes the product.
 
+# %%
 direction = rng.standard_normal(weights_1.shape)
 predicted = np.vdot(d_weights_1, direction)
 
@@ -93,35 +91,33 @@ def relative_error(step, dtype):
 
 
 steps = np.geomspace(1e-12, 1e-1, 56)
-figure, axes = plt.subplots(figsize=(6.5, 3.8))
-for dtype, color, line in ((np.float64, "#009E73", "-"), (np.float32, "#D55E00", "--")):
-    errors = [relative_error(step, dtype) for step in steps]
-    axes.loglog(steps, errors, line, color=color, linewidth=2, label=dtype.__name__)
-axes.set(
-    xlabel="step of the finite difference",
-    ylabel="relative error",
-    title="Too large a step: the loss bends. Too small: its digits cancel.",
-)
-axes.legend()
+errors = {
+    dtype.__name__: [relative_error(step, dtype) for step in steps]
+    for dtype in (np.float64, np.float32)
+}
+what = "relative error against step of the finite difference"
+mp.plots.plot_curves(errors, what, x=steps).set(xscale="log", yscale="log")
+plt.title("Too large a step: the loss bends. Too small: its digits cancel.")
 plt.show()
 
-# %%
+# %% [markdown]
 # The error falls with the *square* of the step, because the difference is central,
-# until rounding takes over. float32 never gets far, which is why gradients are checked
-# in float64. The jump near large steps, if you see one, is a hidden unit crossing the
-# kink of its ReLU.
+# until rounding takes over. float32 never gets far, which is why gradients are
+# checked in float64. The jump near large steps, if you see one, is a hidden unit
+# crossing the kink of its ReLU.
 #
-# The package's :func:`~metaplastic_np.nn.gradient_check` does this with a good step:
+# The package's `mp.gradient_check` does this with a good step:
 
+# %%
 found = mp.gradient_check(lambda w: forward(w)[0], d_weights_1, weights_1, rng=rng)
 print(f"right gradient: relative error {found:.1e}")
 
-# %%
-# A check that cannot fail is not a check
-# ---------------------------------------
+# %% [markdown]
+# ## A check that cannot fail is not a check
 #
 # So feed it wrong ones. Three mistakes that everyone makes once:
 
+# %%
 is_eighth = np.arange(30).reshape(6, 5) == 7
 mistakes = {
     "ReLU's mask forgotten": mp.nn.dense_backward(d_active, cache_1)[1],
@@ -132,9 +128,10 @@ for name, wrong in mistakes.items():
     error = mp.gradient_check(lambda w: forward(w)[0], wrong, weights_1, rng=rng)
     print(f"{name}: relative error {error:.1e}")
 
-# %%
+# %% [markdown]
 # The package's network is these functions in a loop, and gives the same numbers.
 
+# %%
 network = mp.init_network((6, 5, 3), rng=rng, dtype=np.float64)
 for vector, values in zip(network.weights, (weights_1, weights_2), strict=True):
     vector[:] = values
@@ -145,17 +142,15 @@ by_layer, _ = mp.split_parameters(gradient, network.layer_sizes)
 print("same loss:", same_loss == loss)
 print("same gradient:", np.allclose(by_layer[0], d_weights_1))
 
-# %%
-# What to try
-# -----------
+# %% [markdown]
+# ## What to try
 #
 # * Set one bias so that a hidden unit sits exactly on its kink. What does the check
 #   say, and who is right?
 # * How small can the error in one entry be before the check no longer sees it? Why?
-# * Compute the gradient of every entry by finite differences. How many forward passes
-#   is that, for the network of the paper with its 55 million weights?
+# * Compute the gradient of every entry by finite differences. How many forward
+#   passes is that, for the network of the paper with its 55 million weights?
 #
-# References
-# ----------
+# ## References
 #
 # * Rumelhart, Hinton, Williams (1986), *Nature* 323:533, doi:10.1038/323533a0.

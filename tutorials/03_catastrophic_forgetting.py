@@ -1,21 +1,21 @@
-r"""
-Catastrophic forgetting: is it the labels?
-==========================================
-
-**Why does an ordinary network forget the first items, because it learns others or
-because it is taught that they are something else?**
-
-*You will learn* what one presentation of the paper's protocol contains, to take it
-apart, and which part of the famous forgetting a label can cause, or cure.
-
-An ordinary network minimizes the loss of what it is shown *now*,
-
-.. math:: w \leftarrow w - \eta\,\nabla L_{\text{now}}(w)
-
-and nothing in this rule speaks for earlier items.
-
-Run time: about 10 s.
-"""
+# %% [markdown]
+# # 3. Catastrophic forgetting: is it the labels?
+#
+# **Why does an ordinary network forget the first items, because it learns others or
+# because it is taught that they are something else?**
+#
+# *You will learn* what one presentation of the paper's protocol contains, to take
+# it apart, and which part of the famous forgetting a label can cause, or cure.
+#
+# An ordinary network minimizes the loss of what it is shown *now*,
+#
+# $$
+# w \leftarrow w - \eta\,\nabla L_{\text{now}}(w)
+# $$
+#
+# and nothing in this rule speaks for earlier items.
+#
+# Run time: about 10 s. Read first: nothing.
 
 # %%
 import matplotlib.pyplot as plt
@@ -23,37 +23,33 @@ import numpy as np
 
 import metaplastic_np as mp
 
-plt.rcParams["figure.constrained_layout.use"] = True
 digits = mp.load_digits()
 
-# %%
-# What an item is
-# ---------------
+# %% [markdown]
+# ## What an item is
 #
-# An **item** is a two-digit number, two handwritten digits side by side; ten of them
-# make a list. Here are four training images of each of three items.
+# An **item** is a two-digit number, two handwritten digits side by side; ten of
+# them make a list. Here are four training images of each of three items.
 
+# %%
 rng = np.random.default_rng(3)
 items = mp.draw_items(digits, n_items=3, n_train_images=4, n_test_images=1, rng=rng)
-figure, axes = plt.subplots(3, 4, figsize=(7, 3.2))
-for row, images, classes in zip(axes, items.train_images, items.classes, strict=True):
-    for place, image in zip(row, images, strict=True):
-        place.imshow(image.reshape(8, 16), cmap="gray_r", vmin=0, vmax=1)
-        place.set(xticks=[], yticks=[])
-    row[0].set_ylabel(
-        "item\n" + "".join(map(str, classes)), rotation=0, ha="right", va="center"
-    )
-figure.suptitle("Three items, four training images each")
+images = items.train_images.reshape(-1, 8, 16)  # 3 items, 4 images each
+names = [f"item {tens}{ones}" for tens, ones in items.classes for _ in range(4)]
+
+mp.plots.plot_images(images, names, columns=4)
+plt.suptitle("Three items, four training images each")
 plt.show()
 
-# %%
-# What a presentation is
-# ----------------------
+# %% [markdown]
+# ## What a presentation is
 #
-# When it is item k's turn, the network sees all its images, labeled k, *and* about as
-# many images of the other items, the **non-targets**. In the paper their labels are
-# **permuted**: an image of item j is called anything but j. Look at one presentation:
+# When it is item k's turn, the network sees all its images, labeled k, *and* about
+# as many images of the other items, the **non-targets**. In the paper their labels
+# are **permuted**: an image of item j is called anything but j. Look at one
+# presentation:
 
+# %%
 items = mp.draw_items(
     digits, n_items=10, n_train_images=500, n_test_images=100, rng=rng
 )
@@ -62,18 +58,18 @@ for kind in ("permuted", "true", "none"):
     counts = np.bincount(shown.labels, minlength=10)
     print(f"{kind:<9}{len(shown.images):>5} images; labels 0 to 9: {counts}")
 
-# %%
+# %% [markdown]
 # With permuted and true labels the *counts* are nearly alike; only which image has
-# which label differs. So there are two reasons to forget an item j while k is learned:
-# the weights move for k's sake, and the network is told, fifty-odd times, that images
-# of j are not j.
+# which label differs. So there are two reasons to forget an item j while k is
+# learned: the weights move for k's sake, and the network is told, fifty-odd times,
+# that images of j are not j.
 #
-# Take the two apart
-# ------------------
+# ## Take the two apart
 #
 # Teach an ordinary network the same lists three times: with the paper's permuted
 # labels, without non-targets, and with true labels.
 
+# %%
 runs = {
     kind: mp.run_experiment(
         digits,
@@ -81,31 +77,20 @@ runs = {
     )
     for kind in ("permuted", "none", "true")
 }
+recall = {kind: run.recall[0].mean(axis=0)[1:] for kind, run in runs.items()}
 
-figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), sharey=True)
-for place, (kind, run) in zip(axes, runs.items(), strict=True):
-    panel = mp.plots.Matrix(
-        title=f"non-targets: {kind}",
-        xlabel="item",
-        ylabel="items presented so far",
-        label="recall",
-        network="conventional",
-        values=run.recall[0].mean(axis=0)[1:],
-    )
-    image = mp.plots.plot_matrix(place, panel)
-    place.label_outer()
-figure.colorbar(image, ax=axes, label="recall")
-figure.suptitle(
-    "How an ordinary network's memory fills, and empties, under three kinds of labels"
-)
+mp.plots.plot_tables(recall, "items presented so far against item", colors="recall")
+plt.suptitle("How a memory fills, and empties, under three kinds of labels")
 plt.show()
 
-# %%
-# A row is a test of all ten items after one more was presented. Below the diagonal is
-# the past, above it what has not had its turn. There is no past in the right panel:
-# non-targets come from *all* items, so with true labels the whole list is learned at
-# once. That is joint training, and the best that any rule could hope for.
+# %% [markdown]
+# A row is a test of all ten items after one more was presented. Below the diagonal
+# is the past, above it what has not had its turn. There is no past in the right
+# panel: non-targets come from *all* items, so with true labels the whole list is
+# learned at once. That is joint training, and the best that any rule could hope
+# for.
 
+# %%
 for kind, run in runs.items():
     curve = mp.measure_serial_position_curve(run.recall[0]).mean(axis=0)
     past, last = curve[:-1].mean(), curve[-1]
@@ -114,29 +99,27 @@ for kind, run in runs.items():
     print(f"{kind:<9} first nine items {past:.2f}, last item {last:.2f};", end=" ")
     print(f"others that get the last item's name {false_alarms:.2f}")
 
-# %%
+# %% [markdown]
 # * *Permuted*: the item just learned, and little else. The oldest items fall below
 #   chance (0.1): the network has learned what they are *not*.
-# * *None*: no wrong label anywhere, and it is worse. Nearly everything gets the newest
-#   item's name: learning one class alone is enough to forget all others.
-# * *True*: a few fresh images of every item under its own name, and the whole list is
-#   known, by plain gradient descent.
+# * *None*: no wrong label anywhere, and it is worse. Nearly everything gets the
+#   newest item's name: learning one class alone is enough to forget all others.
+# * *True*: a few fresh images of every item under its own name, and the whole list
+#   is known, by plain gradient descent.
 #
-# So wrong labels are not needed for forgetting, and right ones prevent it; the paper's
-# networks have to do without. When you read that a method "solves forgetting", ask
-# first what the forgetting was made of.
+# So wrong labels are not needed for forgetting, and right ones prevent it; the
+# paper's networks have to do without. When you read that a method "solves
+# forgetting", ask first what the forgetting was made of.
 #
-# What to try
-# -----------
+# ## What to try
 #
-# * Replace the networks by ``("hybrid",)``. Under which labels does it gain most?
-# * Real rehearsal shows again only what has been *presented*. How would you draw such
-#   non-targets?
+# * Replace the networks by `("hybrid",)`. Under which labels does it gain most?
+# * Real rehearsal shows again only what has been *presented*. How would you draw
+#   such non-targets?
 # * After how many epochs without non-targets is the first item gone?
-#   (``by_epoch=True``)
+#   (`by_epoch=True`)
 #
-# References
-# ----------
+# ## References
 #
 # * McCloskey, Cohen (1989), *Psychology of Learning and Motivation* 24:109,
 #   doi:10.1016/S0079-7421(08)60536-8: catastrophic interference.

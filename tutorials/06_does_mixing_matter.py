@@ -1,22 +1,22 @@
-r"""
-The missing control: does mixing matter?
-========================================
-
-**Is it the random mixture of flexibilities that makes the curve, or would one
-flexibility do?**
-
-*You will learn* to look for the control that a result needs, to compare networks in
-pairs, and to report what did not come out as told.
-
-The hybrid differs from the conventional (f = 1) and the stable (f = 0.3) network in
-*two* things: its synapses are mixed, and its mean flexibility is between theirs. So
-compare it with networks that have the second without the first: **one flexibility** for
-all synapses,
-
-.. math:: f_{ij} = f \quad\text{instead of}\quad f_{ij} \sim U(0, 1)
-
-Run time: about 28 s.
-"""
+# %% [markdown]
+# # 6. The missing control: does mixing matter?
+#
+# **Is it the random mixture of flexibilities that makes the curve, or would one
+# flexibility do?**
+#
+# *You will learn* to look for the control that a result needs, to compare networks
+# in pairs, and to report what did not come out as told.
+#
+# The hybrid differs from the conventional (f = 1) and the stable (f = 0.3) network
+# in *two* things: its synapses are mixed, and its mean flexibility is between
+# theirs. So compare it with networks that have the second without the first: **one
+# flexibility** for all synapses,
+#
+# $$
+# f_{ij} = f \quad\text{instead of}\quad f_{ij} \sim U(0, 1)
+# $$
+#
+# Run time: about 28 s. Read first: lesson 4.
 
 # %%
 import matplotlib.pyplot as plt
@@ -25,123 +25,92 @@ from scipy.stats import t
 
 import metaplastic_np as mp
 
-plt.rcParams["figure.constrained_layout.use"] = True
+# %% [markdown]
+# ## Before you run it
+#
+# Write down what you expect: a single f will (a) keep only the beginning or only
+# the end, whatever f is; (b) do the same as the mixture for some f; (c) do better
+# for some f.
 
 # %%
-# Before you run it
-# -----------------
-#
-# Write down what you expect: a single f will (a) keep only the beginning or only the
-# end, whatever f is; (b) do the same as the mixture for some f; (c) do better for some
-# f.
-
 levels = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
 names = tuple(f"homogeneous:{f}" for f in levels)
 settings = mp.Settings(networks=("hybrid", *names), trials=4, seed=5)
 results = mp.run_experiment(mp.load_digits(), settings)
-curves = mp.measure_serial_position_curve(results.recall)  # networks, trials, positions
+curves = mp.measure_serial_position_curve(
+    results.recall
+)  # networks, trials, positions
+
+# %% [markdown]
+# ## Curves
 
 # %%
-# Curves
-# ------
+labels = ("hybrid", *(f"f = {f} everywhere" for f in levels))
+means = dict(zip(labels, curves.mean(axis=1), strict=True))
 
-positions = np.arange(1, 11)
-figure, axes = plt.subplots(figsize=(7, 4))
-colors = plt.cm.viridis(np.linspace(0, 0.9, len(levels)))
-for f, color, marker, values in zip(levels, colors, "v<^>sD", curves[1:], strict=True):
-    mean = values.mean(axis=0)
-    axes.plot(positions, mean, marker=marker, color=color, label=f"f = {f} everywhere")
-axes.plot(
-    positions, curves[0].mean(axis=0), "o-", color="black", linewidth=3, label="hybrid"
-)
-axes.axhline(mp.chance_recall(10), color="0.5", linewidth=1)
-axes.set(
-    xlabel="serial position",
-    ylabel="recall",
-    ylim=(0, 1.02),
-    title="From primacy to recency, one flexibility at a time; gray: chance",
-)
-axes.legend(fontsize="small", ncols=2)
+mp.plots.plot_curves(means, "recall against serial position", chance=0.1)
+plt.title("From primacy to recency, one flexibility at a time")
 plt.show()
 
-# %%
+# %% [markdown]
 # There is nothing special about the mixture's U: as f grows the curve turns from
 # primacy to recency, and on the way, around f = 0.8, it has both ends, too.
 #
-# Paired differences
-# ------------------
+# ## Paired differences
 #
-# How sure is that? The networks of a trial share images, order and initial weights, so
-# subtract *within* a trial before averaging: what makes a list hard for both networks
-# cancels. (Where it is not the same lists that are hard, pairing gains nothing; and
-# with four trials the intervals themselves are uncertain.)
+# How sure is that? The networks of a trial share images, order and initial weights,
+# so subtract *within* a trial before averaging: what makes a list hard for both
+# networks cancels. (Where it is not the same lists that are hard, pairing gains
+# nothing; and with four trials the intervals themselves are uncertain.)
 
+# %%
 mean_recall = curves.mean(axis=-1).T  # trials, networks
 difference = mean_recall[:, 1:] - mean_recall[:, :1]
+mean, n = difference.mean(axis=0), settings.trials
 paired = mp.metrics.measure_interval(difference)  # half widths
 # As if the networks had seen different lists: two groups of four, six degrees of
 # freedom.
 variances = mean_recall.var(axis=0, ddof=1)
 variance = variances[1:] + variances[:1]
-n = settings.trials
 unpaired = t.ppf(0.975, 2 * (n - 1)) * np.sqrt(variance / n)
+for f, here, half, wide in zip(levels, mean, paired, unpaired, strict=True):
+    verdict = "better" if here > half else "worse" if here < -half else "undecided"
+    print(
+        f"f = {f}: {here:+.3f}, give or take {half:.3f}: {verdict} "
+        f"(not paired: give or take {wide:.3f})"
+    )
 
-figure, axes = plt.subplots(figsize=(7, 4))
-places, mean = np.array(levels), difference.mean(axis=0)
-axes.errorbar(
-    places + 0.008,
-    mean,
-    unpaired,
-    color="0.5",
-    linestyle="",
-    capsize=6,
-    label="not paired",
-)
-axes.errorbar(
-    places - 0.008,
-    mean,
-    paired,
-    color="black",
-    linestyle="",
-    marker="o",
-    label="paired",
-)
-axes.axhline(0, color="0.4", linewidth=1)
-axes.set(
-    xlabel="flexibility of every synapse",
-    ylabel="mean recall minus the hybrid's",
-    title="Above the line one flexibility everywhere beats the mixture",
-)
-axes.legend(title="95 % interval of the mean")
+what = "mean recall minus the hybrid's against flexibility of every synapse"
+points = {"one flexibility": mean, "hybrid": np.zeros(len(levels))}
+axes = mp.plots.plot_curves(points, what, x=levels, joined=False)
+axes.errorbar(levels, mean, unpaired, fmt="none", color="0.6", capsize=6)
+axes.errorbar(levels, mean, paired, fmt="none", color="black", linewidth=3)
+plt.title("Above the line one flexibility beats the mixture; thick: paired")
 plt.show()
 
-for f, mean, half in zip(levels, difference.mean(axis=0), paired, strict=True):
-    verdict = "better" if mean > half else "worse" if mean < -half else "undecided"
-    print(f"f = {f}: {mean:+.3f}, give or take {half:.3f}: {verdict}")
-
-# %%
+# %% [markdown]
 # Four trials decide the extremes and leave the middle open. The claim that mixing
-# matters is C10; it is judged with f chosen on other seeds
-# (:doc:`what was found </claims>`). On MNIST it *fails*: one flexibility everywhere
+# matters is C10; it is judged with f chosen on other seeds ([what was
+# found](../docs/claims.md)). On MNIST it *fails*: one flexibility everywhere
 # recalls more than the mixture. On the digits it is undecided.
 #
 # It is the most instructive result in the package. The network with random
-# flexibilities does what the paper says it does; but there is no evidence that *after
-# one pass* it does so because it is mixed. A plasticity between the two extremes is
-# enough. What mixing is good for is the next lesson.
+# flexibilities does what the paper says it does; but there is no evidence that
+# *after one pass* it does so because it is mixed. A plasticity between the two
+# extremes is enough. What mixing is good for is the next lesson.
 #
-# A trap on the way: choosing the best of six on the very trials that judge it flatters
-# the winner. The claim chooses f on calibration seeds and judges on others.
+# A trap on the way: choosing the best of six on the very trials that judge it
+# flatters the winner. The claim chooses f on calibration seeds and judges on
+# others.
 #
-# What to try
-# -----------
+# ## What to try
 #
-# * Give the mixture its best chance: draw the steepness for which *it* is best instead
-#   of the balanced one. Is that a fair comparison?
-# * Twelve trials: how much shorter do the paired intervals get? And the unpaired ones?
+# * Give the mixture its best chance: draw the steepness for which *it* is best
+#   instead of the balanced one. Is that a fair comparison?
+# * Twelve trials: how much shorter do the paired intervals get? And the unpaired
+#   ones?
 #
-# References
-# ----------
+# ## References
 #
 # * Cho, Lee, Baek, Paik (2024), arXiv:2407.07133.
-# * :doc:`/claims`: C10, and how it was judged.
+# * [claims](../docs/claims.md): C10, and how it was judged.

@@ -1,23 +1,23 @@
-r"""
-One setting, many time scales
-=============================
-
-**What is a mixture of flexibilities good for, if one flexibility does as well after a
-single pass?**
-
-*You will learn* what happens when the list comes back (Hebb's repetition effect) and
-when it is longer than it was tuned for, and why "one setting for several time scales"
-is a claim of its own.
-
-A single flexibility f has one travel budget,
-
-.. math:: |w - w_0| \lesssim \frac{f}{(1-f)\,s}
-
-The mixture has them all: its stiff synapses are used up by the first pass, its flexible
-ones are still there for the ninth.
-
-Run time: about 34 s.
-"""
+# %% [markdown]
+# # 7. One setting, many time scales
+#
+# **What is a mixture of flexibilities good for, if one flexibility does as well
+# after a single pass?**
+#
+# *You will learn* what happens when the list comes back (Hebb's repetition effect)
+# and when it is longer than it was tuned for, and why "one setting for several time
+# scales" is a claim of its own.
+#
+# A single flexibility f has one travel budget,
+#
+# $$
+# |w - w_0| \lesssim \frac{f}{(1-f)\,s}
+# $$
+#
+# The mixture has them all: its stiff synapses are used up by the first pass, its
+# flexible ones are still there for the ninth.
+#
+# Run time: about 34 s. Read first: lessons 1 and 6.
 
 # %%
 import matplotlib.pyplot as plt
@@ -25,20 +25,19 @@ import numpy as np
 
 import metaplastic_np as mp
 
-plt.rcParams["figure.constrained_layout.use"] = True
 digits = mp.load_digits()
 rivals = ("hybrid", "homogeneous:0.825")
-names = ("hybrid", "one flexibility, f = 0.825")
+names = ("hybrid", "homogeneous, f = 0.825")
+
+# %% [markdown]
+# ## The same list, nine times
+#
+# Hebb (1961) repeated a list among others and found that people learn it, slowly.
+# Here the ten items come nine times over. The single flexibility is the one with
+# the best mean recall after *one* pass of ten items, found on calibration seeds
+# ([settings](../docs/settings.md)).
 
 # %%
-# The same list, nine times
-# -------------------------
-#
-# Hebb (1961) repeated a list among others and found that people learn it, slowly. Here
-# the ten items come nine times over. The single flexibility is the one with the best
-# mean recall after *one* pass of ten items, found on calibration seeds
-# (:doc:`/settings`).
-
 n_items, passes = 10, 9
 settings = mp.Settings(
     n_items=n_items,
@@ -51,58 +50,41 @@ results = mp.run_experiment(digits, settings)
 # Networks, trials, passes (0: untrained), items.
 after_each_pass = results.recall[:, :, ::n_items]
 
-# %%
+# %% [markdown]
 # Watch the mean, and the worst item: repetition is for what did not stick the first
 # time.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8), sharey=True)
-for network, name, recall in zip(rivals, names, after_each_pass[:, 0], strict=True):
-    style = mp.style_of(network)
-    left.plot(
-        range(passes + 1),
-        recall.mean(axis=1),
-        **style,
-        linewidth=2,
-        label=f"{name}: mean",
-    )
-    left.plot(
-        range(passes + 1),
-        recall.min(axis=1),
-        **{**style, "alpha": 0.5},
-        linewidth=1,
-        label=f"{name}: worst item",
-    )
-    right.plot(range(1, n_items + 1), recall[-1], **style, linewidth=2, label=name)
-for place in (left, right):
-    place.axhline(mp.chance_recall(n_items), color="0.5", linewidth=1)
-left.set(
-    xlabel="times the list was shown",
-    ylabel="recall",
-    ylim=(0, 1.02),
-    title="Hebb repetition",
-)
-right.set(xlabel="serial position", title="after nine passes; gray: chance")
-left.legend(fontsize="small")
-plt.show()
-
+# %%
+by_pass, at_end = {}, {}
 for name, recall in zip(names, after_each_pass[:, 0], strict=True):
+    by_pass[f"{name}: mean"] = range(passes + 1), recall.mean(axis=1)
+    by_pass[f"{name}: worst item"] = range(passes + 1), recall.min(axis=1)
+    at_end[name] = recall[-1]
     once, nine = recall[1].mean(), recall[passes].mean()
     print(
-        f"{name:<28} mean recall after 1 pass {once:.2f}, "
+        f"{name:<23} mean recall after 1 pass {once:.2f}, "
         f"after {passes} passes {nine:.2f}"
     )
 
-# %%
-# The two were matched after one pass, and one trial hardly tells them apart after nine.
-# Claim C11 asks it of many trials, on seeds that chose nothing; there the mixture is
-# ahead.
-#
-# A list three times as long
-# --------------------------
-#
-# The sharper test: the steepness was balanced for ten items, and f = 0.825 chosen for
-# ten. Leave both as they are, and show thirty.
+_, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.6), sharey=True)
+mp.plots.plot_curves(by_pass, "recall against times shown", axes=left, chance=0.1)
+mp.plots.plot_curves(
+    at_end, "recall against serial position", axes=right, chance=0.1
+)
+plt.suptitle("Hebb repetition: pass by pass, and after nine passes")
+plt.show()
 
+# %% [markdown]
+# The two were matched after one pass, and one trial hardly tells them apart after
+# nine. Claim C11 asks it of many trials, on seeds that chose nothing; there the
+# mixture is ahead.
+#
+# ## A list three times as long
+#
+# The sharper test: the steepness was balanced for ten items, and f = 0.825 chosen
+# for ten. Leave both as they are, and show thirty.
+
+# %%
 settings = mp.Settings(
     n_items=30,
     networks=rivals,
@@ -112,51 +94,42 @@ settings = mp.Settings(
 )
 results = mp.run_experiment(digits, settings)
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8))
-sequence = np.arange(30)
-for network, name, recall in zip(rivals, names, results.recall, strict=True):
-    memory = mp.metrics.measure_gross_memory(recall, sequence).mean(axis=0)
-    left.plot(range(31), memory, **{**mp.style_of(network), "markevery": 5}, label=name)
-    by_threes = recall[:, -1].mean(axis=0).reshape(10, 3).mean(axis=1)
-    right.plot(np.arange(2, 31, 3), by_threes, **mp.style_of(network), label=name)
-left.set(
-    xlabel="items presented",
-    ylabel="gross memory, in items",
-    title="How much is kept in all",
-)
-right.set(
-    xlabel="serial position (threes)", ylabel="recall", title="And of which items"
-)
-right.axhline(mp.chance_recall(30), color="0.5", linewidth=1)
-left.legend()
-plt.show()
-
+memories, by_threes = {}, {}
 for name, recall in zip(names, results.recall, strict=True):
-    memory = mp.metrics.measure_gross_memory(recall, sequence).mean(axis=0)
+    memory = mp.metrics.measure_gross_memory(recall, np.arange(30)).mean(axis=0)
+    memories[name] = np.arange(31), memory
+    of_threes = recall[:, -1].mean(axis=0).reshape(10, 3).mean(axis=1)
+    by_threes[name] = np.arange(2, 31, 3), of_threes
     print(
-        f"{name:<28} items' worth of memory after 10: {memory[10]:.1f}, "
+        f"{name:<23} items' worth of memory after 10: {memory[10]:.1f}, "
         f"after 30: {memory[30]:.1f}"
     )
 
-# %%
+_, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.4))
+mp.plots.plot_curves(
+    memories, "items' worth kept against items presented", axes=left
+)
+mp.plots.plot_curves(by_threes, "recall of three against position", axes=right)
+plt.suptitle("A list of thirty: how much is kept in all, and of which items")
+plt.show()
+
+# %% [markdown]
 # Gross memory is recall summed over the items presented: how many items' worth are
 # kept. With one flexibility the memory of a long list swings, as each new item is
-# learned by all synapses alike, at the cost of all others. The mixture's is steadier,
-# and ends ahead. Neither keeps three times as much of three times as many: capacity and
-# performance pull apart (claims C4 and C5).
+# learned by all synapses alike, at the cost of all others. The mixture's is
+# steadier, and ends ahead. Neither keeps three times as much of three times as
+# many: capacity and performance pull apart (claims C4 and C5).
 #
-# What to try
-# -----------
+# ## What to try
 #
-# * ``schedule=[k for k in range(10) for _ in range(9)]``: massed instead of spaced.
+# * `schedule=[k for k in range(10) for _ in range(9)]`: massed instead of spaced.
 #   Predict first.
-# * With the steepness balanced for 30 items (leave out ``steepness=``), which end of
+# * With the steepness balanced for 30 items (leave out `steepness=`), which end of
 #   the curve comes back?
-# * Draw the networks' displacement by flexibility (``by_flexibility=True``, lesson 11):
-#   who does the learning in the ninth pass?
+# * Draw the networks' displacement by flexibility (`by_flexibility=True`, lesson
+#   11): who does the learning in the ninth pass?
 #
-# References
-# ----------
+# ## References
 #
 # * Hebb (1961), *Distinctive features of learning in the higher animal*, in Brain
 #   Mechanisms and Learning: the repetition effect.

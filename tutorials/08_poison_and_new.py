@@ -1,24 +1,24 @@
-r"""
-Poison and new learning, dose against dose
-==========================================
-
-**Is a network that resists false labels robust, or just slow to learn anything?**
-
-*You will learn* to ask what else would give the same result, and to give the control
-the same dose as the treatment.
-
-After the list has been learned, present every item once more under another item's
-label. That is **data poisoning**, and the metaplastic network keeps most of what it
-knew. But its synapses have stiffened: perhaps it would ignore *anything* now. So take
-the same network, from the same state, and show images of *new* items under the same
-labels. **Uptake** is the share of test images that get the label just taught:
-
-.. math::
-    \text{uptake} =
-    \frac{\text{test images classified as just taught}}{\text{test images}}
-
-Run time: about 21 s.
-"""
+# %% [markdown]
+# # 8. Poison and new learning, dose against dose
+#
+# **Is a network that resists false labels robust, or just slow to learn anything?**
+#
+# *You will learn* to ask what else would give the same result, and to give the
+# control the same dose as the treatment.
+#
+# After the list has been learned, present every item once more under another item's
+# label. That is **data poisoning**, and the metaplastic network keeps most of what
+# it knew. But its synapses have stiffened: perhaps it would ignore *anything* now.
+# So take the same network, from the same state, and show images of *new* items
+# under the same labels. **Uptake** is the share of test images that get the label
+# just taught:
+#
+# $$
+# \text{uptake} =
+# \frac{\text{test images classified as just taught}}{\text{test images}}
+# $$
+#
+# Run time: about 21 s. Read first: lesson 4.
 
 # %%
 import matplotlib.pyplot as plt
@@ -26,18 +26,17 @@ import numpy as np
 
 import metaplastic_np as mp
 
-plt.rcParams["figure.constrained_layout.use"] = True
 n_items, passes, doses = 5, 4, 3
 
-# %%
-# A schedule is a list
-# --------------------
+# %% [markdown]
+# ## A schedule is a list
 #
-# Four passes over five items. Then three doses of poison; then, *rewound* to the end of
-# the four passes, three doses of new items under the same labels. ``Step`` says all of
-# that: which item's turn it is, under which label, whose images, and from which state
-# to go on.
+# Four passes over five items. Then three doses of poison; then, *rewound* to the
+# end of the four passes, three doses of new items under the same labels. `Step`
+# says all of that: which item's turn it is, under which label, whose images, and
+# from which state to go on.
 
+# %%
 false = np.roll(range(n_items), 1)  # item 0 is called 4, item 1 is called 0, ...
 learned = passes * [mp.Step(k) for k in range(n_items)]
 poison = doses * [mp.Step(k, label=int(false[k])) for k in range(n_items)]
@@ -46,7 +45,11 @@ new = doses * [
 ]
 new[0] = new[0]._replace(after=len(learned))
 schedule = [*learned, *poison, *new]
-for step in (schedule[0], schedule[len(learned)], schedule[len(learned) + len(poison)]):
+for step in (
+    schedule[0],
+    schedule[len(learned)],
+    schedule[len(learned) + len(poison)],
+):
     print(step)
 
 settings = mp.Settings(
@@ -58,84 +61,64 @@ settings = mp.Settings(
 )
 results = mp.run_experiment(mp.load_digits(), settings)
 
-# %%
-# What poison does
-# ----------------
+# %% [markdown]
+# ## What poison does
 
+# %%
 # Presentations learned, after each dose.
 ends = len(learned) + n_items * np.arange(doses + 1)
-figure, axes = plt.subplots(figsize=(6.5, 3.8))
-for network, recall in zip(settings.networks, results.recall, strict=True):
-    mean = recall.mean(axis=(0, 2))
-    axes.plot(
-        range(doses + 1), mean[ends], **mp.style_of(network), linewidth=2, label=network
-    )
-axes.axhline(mp.chance_recall(n_items), color="0.5", linewidth=1)
-axes.set(
-    xlabel="doses of poison",
-    ylabel="recall of the list",
-    ylim=(0, 1.02),
-    xticks=range(doses + 1),
-    title="The hybrid keeps what it knew for longer; gray: chance",
-)
-axes.legend()
+kept = {
+    network: recall.mean(axis=(0, 2))[ends]
+    for network, recall in zip(settings.networks, results.recall, strict=True)
+}
+
+what, x = "recall of the list against doses of poison", range(doses + 1)
+mp.plots.plot_curves(kept, what, x=x, chance=mp.chance_recall(n_items))
+plt.title("The hybrid keeps what it knew for longer")
 plt.show()
 
-# %%
-# The control: new items, same labels, same dose
-# ----------------------------------------------
+# %% [markdown]
+# ## The control: new items, same labels, same dose
 #
-# Uptake of poison is read off the confusion of the list, uptake of the new off that of
-# the new items. Both are measured at the end of each dose.
+# Uptake of poison is read off the confusion of the list, uptake of the new off that
+# of the new items. Both are measured at the end of each dose.
 
+# %%
 after_new = ends[-1] + n_items * np.arange(1, doses + 1)
 items = np.arange(n_items)
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
-for place, network, confusion, new_confusion in zip(
-    axes, settings.networks, results.confusion, results.new_confusion, strict=True
+uptake = {}
+for network, confusion, new_confusion in zip(
+    settings.networks, results.confusion, results.new_confusion, strict=True
 ):
     of_poison = confusion[:, ends[1:]][:, :, items, false].mean(axis=(0, 2))
     of_new = new_confusion[:, after_new][:, :, items, false].mean(axis=(0, 2))
-    style = mp.style_of(network)
-    n_test = settings.n_test_images
-    place.plot(
-        range(1, doses + 1), of_poison / n_test, **style, label="false labels (poison)"
-    )
-    place.plot(
-        range(1, doses + 1),
-        of_new / n_test,
-        **{**style, "linestyle": ":"},
-        markerfacecolor="white",
-        label="new items",
-    )
-    place.axhline(mp.chance_recall(n_items), color="0.5", linewidth=1)
-    place.set(xlabel="doses", title=network, xticks=range(1, doses + 1), ylim=(0, 1.02))
-    place.legend()
-    print(
-        f"{network:<13} uptake after {doses} doses: "
-        f"poison {of_poison[-1] / n_test:.2f}, new {of_new[-1] / n_test:.2f}"
-    )
-axes[0].set_ylabel("share classified as just taught")
-figure.suptitle("Does it resist the false, or the new?")
+    uptake[f"{network}, false labels"] = of_poison / settings.n_test_images
+    uptake[f"{network}, new items"] = of_new / settings.n_test_images
+for name, share in uptake.items():
+    print(f"{name:<26} uptake after {doses} doses: {share[-1]:.2f}")
+
+mp.plots.plot_curves(
+    uptake, "uptake against doses", chance=mp.chance_recall(n_items)
+)
+plt.title("Does it resist the false (filled), or the new (hollow)?")
 plt.show()
 
-# %%
+# %% [markdown]
 # Compare heights, then gaps. The hybrid takes up less of the false than the
-# conventional network, *and less of the new*: much of its robustness is the stiffness
-# that made it keep the list. What could be called robustness is the gap between dotted
-# and solid, new over false, and the conventional network has one, too.
+# conventional network, *and less of the new*: much of its robustness is the
+# stiffness that made it keep the list. What could be called robustness is the gap
+# between hollow and filled, new over false, and the conventional network has one,
+# too.
 #
-# What to try
-# -----------
+# ## What to try
 #
 # * Poison after one pass instead of four. Is the hybrid still robust?
-# * One item only: ``mp.Step(0, label=3)``, ten times in a row. Exercise 6 makes a
+# * One item only: `mp.Step(0, label=3)`, ten times in a row. Exercise 6 makes a
 #   contest of it.
-# * A false label that is the *previous* item's, or always the same one: which poison is
-#   cheapest?
+# * A false label that is the *previous* item's, or always the same one: which
+#   poison is cheapest?
 #
-# References
-# ----------
+# ## References
 #
-# * Cho, Lee, Baek, Paik (2024), arXiv:2407.07133: data poisoning. The control is not in
-#   it.
+# * Cho, Lee, Baek, Paik (2024), arXiv:2407.07133: data poisoning. The control is
+#   not in it.

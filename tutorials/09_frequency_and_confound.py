@@ -1,21 +1,21 @@
-r"""
-Frequency, and how a confound fools you
-=======================================
-
-**Is an item remembered because it was shown often, or because it was shown early, or
-late?**
-
-*You will learn* what a confound is in numbers, how to draw schedules without it, and
-how the same networks tell another story with it.
-
-Show item k a number of times, 1, 2, ..., N, in a random order. An item that is shown
-often is *likely to come early for the first time and late for the last time*. The three
-are measured by Spearman's rank correlation,
-
-.. math:: \rho = \text{corr}(\text{rank of frequency}, \text{rank of position})
-
-Run time: about 24 s.
-"""
+# %% [markdown]
+# # 9. Frequency, and how a confound fools you
+#
+# **Is an item remembered because it was shown often, or because it was shown early,
+# or late?**
+#
+# *You will learn* what a confound is in numbers, how to draw schedules without it,
+# and how the same networks tell another story with it.
+#
+# Show item k a number of times, 1, 2, ..., N, in a random order. An item that is
+# shown often is *likely to come early for the first time and late for the last
+# time*. The three are measured by Spearman's rank correlation,
+#
+# $$
+# \rho = \text{corr}(\text{rank of frequency}, \text{rank of position})
+# $$
+#
+# Run time: about 24 s. Read first: lesson 4.
 
 # %%
 import matplotlib.pyplot as plt
@@ -23,63 +23,51 @@ import numpy as np
 
 import metaplastic_np as mp
 
-plt.rcParams["figure.constrained_layout.use"] = True
 rng = np.random.default_rng(0)
 n_items = 7
 
-# %%
-# The confound
-# ------------
+# %% [markdown]
+# ## The confound
 #
 # Draw two thousand random orders, without learning anything, and correlate.
 
+# %%
 frequency = np.arange(1, n_items + 1)
 shown = np.repeat(np.arange(n_items), frequency)
 orders = rng.permuted(np.tile(shown, (2000, 1)), axis=1)
 # (first, mean, last), orders, items.
 positions = mp.scenarios.measure_positions(orders, n_items)
 rho = mp.metrics.measure_rank_correlation(positions, frequency)
+is_balanced = (np.abs(rho) <= 0.15).all(axis=0)
+print(f"orders with all three within 0.15: {is_balanced.sum()} of {len(orders)}")
 
-figure, axes = plt.subplots(figsize=(6.5, 3.8))
-looks = (("#0072B2", "-"), ("0.4", ":"), ("#D55E00", "--"))
-bins = (np.arange(-28, 30) - 0.5) / 28  # rho of seven items comes in steps of 1/28
-for values, name, (color, line) in zip(
-    rho, ("first", "mean", "last"), looks, strict=True
-):
-    label = f"{name} position: mean {values.mean():+.2f}"
-    axes.hist(
-        values,
-        bins,
-        histtype="step",
-        linewidth=1.8,
-        color=color,
-        linestyle=line,
-        label=label,
-    )
-axes.axvspan(-0.15, 0.15, color="0.92")
-axes.set(
-    xlabel="rank correlation of frequency with position",
-    ylabel="orders",
-    title="In a random order the frequent comes early and stays late",
+steps = np.arange(-28, 29) / 28  # rho of seven items comes in steps of 1/28
+edges = (np.arange(-28, 30) - 0.5) / 28
+counts = {
+    f"{name} position: mean {values.mean():+.2f}": np.histogram(values, edges)[0]
+    for values, name in zip(rho, ("first", "mean", "last"), strict=True)
+}
+
+mp.plots.plot_curves(
+    counts, "orders against rank correlation with frequency", x=steps
 )
-axes.legend()
+plt.axvspan(-0.15, 0.15, color="0.92")
+plt.title("In a random order the frequent comes early and stays late")
 plt.show()
 
-is_balanced = (np.abs(rho) <= 0.15).all(axis=0)
-print(f"orders with all three within 0.15 (gray): {is_balanced.sum()} of {len(orders)}")
+# %% [markdown]
+# Balanced orders are rare, but a computer can draw until it has one: that is the
+# schedule "frequency" of this package. The orders in the code that was published
+# with the paper balance frequency against the *last* position, but not against the
+# *first*.
+#
+# ## A fooled experimenter
+#
+# Take an extreme: item k is shown k + 1 times, and the frequent ones start first
+# and stop first. Against it, a balanced order of the same counts. Same networks,
+# same number of presentations.
 
 # %%
-# Balanced orders are rare, but a computer can draw until it has one: that is the
-# schedule "frequency" of this package. The orders in the code that was published with
-# the paper balance frequency against the *last* position, but not against the *first*.
-#
-# A fooled experimenter
-# ---------------------
-#
-# Take an extreme: item k is shown k + 1 times, and the frequent ones start first and
-# stop first. Against it, a balanced order of the same counts. Same networks, same
-# number of presentations.
-
 early = [k for start in range(n_items) for k in range(start, n_items)][::-1]
 balanced = [
     step.item for step in mp.scenarios.draw_schedule("frequency", n_items, rng=rng)
@@ -92,7 +80,7 @@ for name, order in designs.items():
     counts = np.bincount(order)
     first, _, last = mp.metrics.measure_rank_correlation(place, counts)
     print(
-        f"{name:<15} frequency with first position {first:+.2f}, with last {last:+.2f}"
+        f"{name:<15} frequency with first position {first:+.2f}, last {last:+.2f}"
     )
     runs[name] = mp.run_experiment(
         mp.load_digits(),
@@ -105,60 +93,51 @@ for name, order in designs.items():
         ),
     )
 
-# %%
-# What each design says
-# ---------------------
+# %% [markdown]
+# ## What each design says
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
-for place, (name, run) in zip(axes, runs.items(), strict=True):
+# %%
+points = {name: {} for name in runs}
+for name, run in runs.items():
     counts = np.bincount(designs[name])
     last = mp.scenarios.measure_positions(np.array(designs[name]), n_items)[2]
     for network, recall in zip(run.settings.networks, run.recall, strict=True):
         final = recall[:, -1].mean(axis=0)
-        style = {
-            **mp.style_of(network),
-            "linestyle": "",
-            "markersize": 8,
-            "clip_on": False,
-        }
-        place.plot(counts, final, **style, label=network)
+        points[name][network] = counts, final
         by_frequency = mp.metrics.measure_rank_correlation(final, counts)
         by_last = mp.metrics.measure_rank_correlation(final, last)
         print(
             f"{name:<15} {network:<13} recall with frequency {by_frequency:+.2f}, "
             f"with last position {by_last:+.2f}"
         )
-    place.axhline(mp.chance_recall(n_items), color="0.5", linewidth=1)
-    place.set(
-        xlabel="times shown", title=name, ylim=(0, 1), xticks=range(1, n_items + 1)
-    )
-axes[0].legend(loc="upper center")
-axes[0].set_ylabel("recall at the end")
-figure.suptitle("The same networks under two designs; gray: chance")
-plt.show()
-print(
-    "last positions in the balanced order:",
-    dict(zip(counts.tolist(), last.tolist(), strict=True)),
-)
+when = dict(zip(counts.tolist(), last.tolist(), strict=True))
+print("last positions in the balanced order:", when)
 
-# %%
+_, panels = plt.subplots(1, 2, figsize=(9, 4.4), sharey=True)
+for axes, (name, curves) in zip(panels, points.items(), strict=True):
+    what, chance = f"recall against times shown: {name}", mp.chance_recall(n_items)
+    mp.plots.plot_curves(curves, what, axes=axes, chance=chance, joined=False)
+plt.suptitle("The same networks under two designs")
+plt.show()
+
+# %% [markdown]
 # With frequent items first, a network that only keeps the newest looks as if it
 # *disliked* repetition, and the hybrid as if it counted; but nobody could tell
 # frequency from age, for they are the same variable. The balanced design asks the
-# question. There the conventional network follows the last position (its high points
-# are the items that came last), and the hybrid still follows frequency. Two trials of
-# one order are few; claim C8 asks it of many, with a new balanced order in each.
+# question. There the conventional network follows the last position (its high
+# points are the items that came last), and the hybrid still follows frequency. Two
+# trials of one order are few; claim C8 asks it of many, with a new balanced order
+# in each.
 #
-# What to try
-# -----------
+# ## What to try
 #
-# * Reverse ``early``: frequent items last. What would you have concluded?
-# * What share of orders is balanced within 0.05? Predict it from the histograms as if
-#   the three were independent, then count. Why is it more?
+# * Reverse `early`: frequent items last. What would you have concluded?
+# * What share of orders would be balanced within 0.15 if the three correlations were
+#   independent? Predict it from the histograms, then count in 50,000 orders. Why is
+#   it more?
 # * Find a confound in a paper you like. Which three lines of code would expose it?
 #
-# References
-# ----------
+# ## References
 #
 # * Cho, Lee, Baek, Paik (2024), arXiv:2407.07133: learning frequency.
 # * Spearman (1904), *American Journal of Psychology* 15:72, doi:10.2307/1412159.

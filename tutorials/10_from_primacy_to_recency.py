@@ -1,26 +1,28 @@
-r"""
-From primacy to recency
-=======================
-
-**Is there one number that says which end of a list a network will remember?**
-
-*You will learn* why steepness does not carry over from one network to another and kappa
-does, to predict from gradients alone how much a network can still learn, and how well
-that predicts its serial position curve.
-
-The steepness s has the unit 1/weight. Multiply it by how far weights travel in the
-first presentation and it becomes dimensionless:
-
-.. math:: \kappa = s \cdot \operatorname{rms}(w - w_0)
-
-And to first order, the loss that one more presentation of U updates can still remove is
-
-.. math::
-    \Delta L \approx \eta\,U \sum_i p_i \left(\frac{\partial L}{\partial w_i}\right)^2
-    \quad\text{(nats)}
-
-Run time: about 14 s.
-"""
+# %% [markdown]
+# # 10. From primacy to recency
+#
+# **Is there one number that says which end of a list a network will remember?**
+#
+# *You will learn* why steepness does not carry over from one network to another and
+# kappa does, to predict from gradients alone how much a network can still learn,
+# and how well that predicts its serial position curve.
+#
+# The steepness s has the unit 1/weight. Multiply it by how far weights travel in
+# the first presentation and it becomes dimensionless:
+#
+# $$
+# \kappa = s \cdot \operatorname{rms}(w - w_0)
+# $$
+#
+# And to first order, the loss that one more presentation of U updates can still
+# remove is
+#
+# $$
+# \Delta L \approx \eta\,U \sum_i p_i \left(\frac{\partial L}{\partial w_i}\right)^2
+# \quad\text{(nats)}
+# $$
+#
+# Run time: about 14 s. Read first: lessons 1, 2 and 4.
 
 # %%
 from dataclasses import replace
@@ -30,20 +32,23 @@ import numpy as np
 
 import metaplastic_np as mp
 
-plt.rcParams["figure.constrained_layout.use"] = True
 n_items, epochs, learning_rate = 10, 5, 0.009
 
-# %%
-# The parts of a trial
-# --------------------
+# %% [markdown]
+# ## The parts of a trial
 #
 # So far one call did it all. Here are its parts: ten items, seen through a frozen
 # random layer that stands for the paper's frozen convolutions, scaled up so that
 # weights learn rather than biases; ten presentations; and one newborn network.
 
+# %%
 rng = np.random.default_rng(11)
 items = mp.draw_items(
-    mp.load_digits(), n_items=n_items, n_train_images=500, n_test_images=100, rng=rng
+    mp.load_digits(),
+    n_items=n_items,
+    n_train_images=500,
+    n_test_images=100,
+    rng=rng,
 )
 items = mp.scenarios.freeze_features(items, n_features=1024, rng=rng)
 items = replace(
@@ -55,10 +60,11 @@ presentations = [
 newborn = mp.init_network((1024, 256, 256, n_items), rng=rng)
 how = mp.LearningSettings(learning_rate=learning_rate)
 
-# %%
+# %% [markdown]
 # The first presentation is the same for all networks: at birth every synapse has
 # plasticity 1. It also gives the yardstick for kappa.
 
+# %%
 after_first = mp.copy_network(newborn)
 ordinary = mp.init_metaplasticity(newborn, "conventional", steepness=1.0, rng=rng)
 mp.learn_item(after_first, ordinary, presentations[0], settings=how)
@@ -73,11 +79,11 @@ print(
     "(rms of those that move)"
 )
 
+# %% [markdown]
+# ## The rest of the list
+
+
 # %%
-# The rest of the list
-# --------------------
-
-
 def predict_loss_drop(network, rule, presentation):
     """To first order, how much loss one more presentation can remove; in nats."""
     _, gradient = mp.loss_and_gradient(
@@ -96,7 +102,7 @@ def predict_loss_drop(network, rule, presentation):
 
 
 def learn_list(kind, kappa):
-    """Recall of every item at the end, and the predicted loss drop of the last item."""
+    """Recall of every item at the end, and the last item's predicted loss drop."""
     network = mp.copy_network(after_first)
     rule = mp.init_metaplasticity(
         newborn, kind, steepness=kappa / yardstick, rng=np.random.default_rng(0)
@@ -113,96 +119,71 @@ kinds = ("hybrid", "homogeneous:0.8", "homogeneous:0.5")
 names = ("hybrid", "f = 0.8 everywhere", "f = 0.5 everywhere")
 found = {kind: [learn_list(kind, kappa) for kappa in kappas] for kind in kinds}
 
-# %%
-# Kappa turns the curve
-# ---------------------
+# %% [markdown]
+# ## Kappa turns the curve
 
-figure, axes = plt.subplots(figsize=(7, 4))
-colors = plt.cm.cividis(np.linspace(0, 0.9, len(kappas)))
-for kappa, color, marker, (recall, _) in zip(
-    kappas, colors, "sov^D", found["hybrid"], strict=True
-):
-    axes.plot(
-        range(1, 11), recall, marker=marker, color=color, label=f"kappa = {kappa:g}"
-    )
-axes.axhline(mp.chance_recall(n_items), color="0.5", linewidth=1)
-axes.set(
-    xlabel="serial position",
-    ylabel="recall",
-    ylim=(0, 1.02),
-    title="A hybrid network: small kappa keeps the end, large kappa the start",
-)
-axes.legend()
+# %%
+recall = {
+    f"kappa = {kappa:g}": of_items
+    for kappa, (of_items, _) in zip(kappas, found["hybrid"], strict=True)
+}
+
+mp.plots.plot_curves(recall, "recall against serial position", chance=0.1)
+plt.title("A hybrid network: small kappa keeps the end, large kappa the start")
 plt.show()
 
-# %%
-# The larger kappa, the sooner synapses stick, and the less is left for the end of the
-# list. (That some items in the middle are lost for every kappa is this one list's
-# doing.)
+# %% [markdown]
+# The larger kappa, the sooner synapses stick, and the less is left for the end of
+# the list. (That some items in the middle are lost for every kappa is this one
+# list's doing.)
 #
-# One number for all of them
-# --------------------------
+# ## One number for all of them
 #
-# Kappa orders the networks of *one* kind. Now put three kinds together: balance, the
-# recall of the last three items minus that of the first three, against kappa, and
-# against the loss drop predicted before the last presentation.
+# Kappa orders the networks of *one* kind. Now put three kinds together: balance,
+# the recall of the last three items minus that of the first three, against kappa,
+# and against the loss drop predicted before the last presentation.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.9), sharey=True)
-points = []
-looks = (("#009E73", "o"), ("#E69F00", "P"), ("#56B4E9", "v"))
-for kind, name, (color, marker) in zip(kinds, names, looks, strict=True):
+# %%
+by_kappa, by_drop = {}, {}
+for kind, name in zip(kinds, names, strict=True):
     balance = [recall[-3:].mean() - recall[:3].mean() for recall, _ in found[kind]]
-    drops = [drop for _, drop in found[kind]]
-    points += zip(drops, balance, strict=True)
-    style = {"linestyle": "", "color": color, "marker": marker, "markersize": 9}
-    left.semilogx(kappas, balance, **style, label=name)
-    right.semilogx(drops, balance, **style, label=name)
-for place in (left, right):
-    place.axhline(0, color="0.5", linewidth=1)
-right.axvline(0.8, color="0.5", linestyle=":", linewidth=1)
-left.set(
-    xlabel="kappa",
-    ylabel="balance: recency minus primacy",
-    title="Against kappa, every kind its own way",
-)
-left.set_xticks(kappas, [f"{kappa:g}" for kappa in kappas])
-left.minorticks_off()
-right.set(
-    xlabel="predicted loss drop (nats)", title="Against the loss drop, nearly one curve"
-)
-left.legend()
+    by_kappa[name] = kappas, balance
+    by_drop[name] = [drop for _, drop in found[kind]], balance
+every_balance = np.concatenate([balance for _, balance in by_drop.values()])
+for what, points in (("kappa", by_kappa), ("the loss drop", by_drop)):
+    where = np.concatenate([place for place, _ in points.values()])
+    rho = mp.metrics.measure_rank_correlation(where, every_balance)
+    print(f"rank correlation of balance with {what}: {rho:+.2f}")
+
+_, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.6), sharey=True)
+mp.plots.plot_curves(by_kappa, "balance against kappa", axes=left, joined=False)
+what = "balance against predicted loss drop (nats)"
+mp.plots.plot_curves(by_drop, what, axes=right, joined=False)
+left.set(xscale="log", title="Against kappa, every kind its own way")
+right.set(xscale="log", title="Against the loss drop, nearly one curve")
+right.axvline(0.8, color="0.5", linestyle=":")
 plt.show()
 
-drops, balance = np.array(points).T
-rho = mp.metrics.measure_rank_correlation(drops, balance)
-rho_kappa = mp.metrics.measure_rank_correlation(np.tile(kappas, len(kinds)), balance)
-print(
-    f"rank correlation of balance with the loss drop {rho:+.2f}, "
-    f"with kappa {rho_kappa:+.2f}"
-)
-
-# %%
+# %% [markdown]
 # What predicts the balance here is not the distribution of flexibilities, nor the
-# steepness alone, but how much a network can still learn when the next item comes. When
-# this rule was tried out before the package was written, balance was even near a
-# predicted drop of 0.8 nats (dotted); where this list crosses zero you can read off the
-# figure. It is a regularity, not a law.
+# steepness alone, but how much a network can still learn when the next item comes.
+# When this rule was tried out before the package was written, balance was even near
+# a predicted drop of 0.8 nats (dotted); where this list crosses zero you can read
+# off the figure. It is a regularity, not a law.
 #
 # Three cautions. The prediction is first order: nothing keeps it from exceeding the
-# loss there is. It is measured late, when much of the outcome is settled. And one list
-# is shown; another (``default_rng(12)``) moves every point.
+# loss there is. It is measured late, when much of the outcome is settled. And one
+# list is shown; another (`default_rng(12)`) moves every point.
 #
-# What to try
-# -----------
+# ## What to try
 #
 # * Predict the drop before the *second* presentation instead of the last. Still one
 #   curve?
 # * Double the learning rate and halve the epochs. Which of the two axes has to be
 #   relabeled?
-# * Give ``how`` also ``refresh="update"``. What becomes of large kappa?
+# * Give `how` also `refresh="update"`. What becomes of large kappa?
 #
-# References
-# ----------
+# ## References
 #
-# * Cho, Lee, Baek, Paik (2024), arXiv:2407.07133: the rule; kappa and the loss drop are
-#   this package's.
+# * Cho, Lee, Baek, Paik (2024), arXiv:2407.07133: the rule; kappa and the loss drop
+#   are this package's.

@@ -1,21 +1,22 @@
-r"""
-Which synapses remember?
-========================
-
-**Where in the hybrid network is the first item kept, and where the last?**
-
-*You will learn* to follow displacement by flexibility, to do a lesion experiment on a
-network, and what a lesion can and cannot show.
-
-Sort all synapses into ten **deciles** of flexibility, from the stiffest tenth to the
-most flexible. The displacement of decile d after the list is a sum over presentations,
-:math:`w_{10} - w_0 = \sum_t \Delta_t`, so one can ask which presentation wrote it. And
-one can undo it: a **lesion** puts a decile back to where it was born,
-
-.. math:: w_i \leftarrow w_{0,i} \quad \text{for all } i \text{ in decile } d
-
-Run time: about 7 s.
-"""
+# %% [markdown]
+# # 11. Which synapses remember?
+#
+# **Where in the hybrid network is the first item kept, and where the last?**
+#
+# *You will learn* to follow displacement by flexibility, to do a lesion experiment
+# on a network, and what a lesion can and cannot show.
+#
+# Sort all synapses into ten **deciles** of flexibility, from the stiffest tenth to
+# the most flexible. The displacement of decile d after the list is a sum over
+# presentations, $w_{10} - w_0 = \sum_t \Delta_t$, so one can ask which presentation
+# wrote it. And one can undo it: a **lesion** puts a decile back to where it was
+# born,
+#
+# $$
+# w_i \leftarrow w_{0,i} \quad \text{for all } i \text{ in decile } d
+# $$
+#
+# Run time: about 7 s. Read first: lesson 10.
 
 # %%
 from dataclasses import replace
@@ -25,51 +26,42 @@ import numpy as np
 
 import metaplastic_np as mp
 
-plt.rcParams["figure.constrained_layout.use"] = True
 n_items = 10
 
-# %%
-# Who writes when
-# ---------------
+# %% [markdown]
+# ## Who writes when
 #
-# ``by_flexibility=True`` measures what each presentation adds to the displacement, by
+# `by_flexibility=True` measures what each presentation adds to the displacement, by
 # tenths of f.
 
+# %%
 settings = mp.Settings(networks=("hybrid",), trials=2, seed=12, by_flexibility=True)
 results = mp.run_experiment(mp.load_digits(), settings)
 share = results.displacement_share[0].mean(axis=0)  # presentations, deciles
-
-figure, axes = plt.subplots(figsize=(6.5, 4))
-panel = mp.plots.Matrix(
-    title="Share of each presentation in where the synapses ended up",
-    xlabel="decile of flexibility (1: stiffest)",
-    ylabel="presentation",
-    label="share",
-    network="hybrid",
-    values=share,
-)
-figure.colorbar(
-    mp.plots.plot_matrix(axes, panel), ax=axes, label="share of the final displacement"
-)
-plt.show()
-
-print(f"of the stiffest tenth's displacement the first item wrote {share[0, 0]:.0%}")
 newest = share[-3:, -1].sum()
 print(
-    f"of the most flexible tenth's {share[0, -1]:.0%}, and the last three {newest:.0%}"
+    f"of the stiffest tenth's displacement the first item wrote {share[0, 0]:.0%}"
+)
+print(
+    f"of the most flexible tenth's {share[0, -1]:.0%}; the last three {newest:.0%}"
 )
 
-# %%
-# Stiff synapses were written by the first presentation and hardly since. Flexible ones
-# are rewritten all the time. It *looks* as if the first item were stored in the stiff
-# ones.
-#
-# A lesion is an experiment
-# -------------------------
-#
-# Looking is correlation. So build one hybrid network by hand, let it learn the list,
-# and put one decile after the other back to birth.
+what = "presentation against tenth of the synapses, stiffest first"
+mp.plots.plot_tables({"hybrid": share}, what, colors="share of the way", top=None)
+plt.suptitle("Who wrote where the synapses ended up")
+plt.show()
 
+# %% [markdown]
+# Stiff synapses were written by the first presentation and hardly since. Flexible
+# ones are rewritten all the time. It *looks* as if the first item were stored in
+# the stiff ones.
+#
+# ## A lesion is an experiment
+#
+# Looking is correlation. So build one hybrid network by hand, let it learn the
+# list, and put one decile after the other back to birth.
+
+# %%
 rng = np.random.default_rng(2)
 lists = []
 for _ in range(3):
@@ -82,7 +74,9 @@ for _ in range(3):
     )
     items = mp.scenarios.freeze_features(items, n_features=1024, rng=rng)
     items = replace(
-        items, train_images=items.train_images * 8, test_images=items.test_images * 8
+        items,
+        train_images=items.train_images * 8,
+        test_images=items.test_images * 8,
     )
     network = mp.init_network((1024, 256, 256, n_items), rng=rng)
     steepness = mp.experiments.measure_default_steepness(n_items)
@@ -94,7 +88,7 @@ for _ in range(3):
 
 
 def test_without(decile):
-    """Recall and false alarms with one decile put back to birth, mean over lists."""
+    """Recall and false alarms with a decile put back to birth, mean over lists."""
     found = []
     for network, rule, items in lists:
         lesioned = mp.copy_network(network)
@@ -105,7 +99,10 @@ def test_without(decile):
         lesioned.parameters[is_hit] = rule.initial_weights[is_hit]
         confusion = mp.measure_confusion(lesioned, items.test_images)
         found.append(
-            [mp.measure_recall(confusion), mp.metrics.measure_false_alarms(confusion)]
+            [
+                mp.measure_recall(confusion),
+                mp.metrics.measure_false_alarms(confusion),
+            ]
         )
     return np.mean(found, axis=0)
 
@@ -115,82 +112,58 @@ deciles = np.arange(1, 11)
 tests = [test_without(decile) for decile in deciles]
 lost = np.array([intact - recall for recall, _ in tests])  # below 0: gained
 
+# %% [markdown]
+# ## What a lesion costs
+
 # %%
-# What a lesion costs
-# -------------------
-
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.9))
 ends = {"first three items": slice(0, 3), "last three items": slice(-3, None)}
-for (name, which), color, marker in zip(
-    ends.items(), ("#0072B2", "#D55E00"), "^s", strict=True
-):
-    left.plot(
-        deciles, lost[:, which].mean(axis=1), marker=marker, color=color, label=name
-    )
-left.axhline(0, color="0.5", linewidth=1)
-left.set(
-    xlabel="decile put back to birth (1: stiffest)",
-    ylabel="recall lost",
-    title="One tenth of the synapses at a time",
-    xticks=deciles,
-)
-left.legend()
-right.plot(deciles, intact, **mp.style_of("hybrid"), linewidth=2, label="intact")
-for decile, line in ((1, "--"), (10, ":")):
-    right.plot(
-        deciles,
-        intact - lost[decile - 1],
-        line,
-        color="0.3",
-        label=f"without decile {decile}",
-    )
-right.axhline(mp.chance_recall(n_items), color="0.5", linewidth=1)
-right.set(
-    xlabel="serial position",
-    ylabel="recall",
-    ylim=(0, 1.02),
-    title="The curve after a lesion",
-)
-right.legend()
-plt.show()
-
-for name, which in ends.items():
-    costs = lost[:, which].mean(axis=1)
-    worst = deciles[costs.argmax()]
-    print(
-        f"{name}: no decile costs more than {costs.max():.2f} of recall "
-        f"(decile {worst})"
-    )
+costs = {name: lost[:, which].mean(axis=1) for name, which in ends.items()}
+curves = {"hybrid": intact}
+curves |= {
+    f"without decile {decile}": intact - lost[decile - 1] for decile in (1, 10)
+}
+for name, cost in costs.items():
+    worst = deciles[cost.argmax()]
+    print(f"{name}: no decile costs more than {cost.max():.2f} of recall ({worst})")
 (first, *_), (named, *_) = tests[9]
 print(f"the first item: recall {intact[0]:.2f}, without decile 10 {first:.2f}")
 print(
-    f"   its name for other items: {false_alarms[0]:.2f}, without decile 10 {named:.2f}"
+    f"   its name for others: {false_alarms[0]:.2f}, without decile 10 {named:.2f}"
 )
 
-# %%
-# Two surprises. Without the stiffest decile nothing is lost, although the first item
-# wrote it: a tenth of the synapses, and those that moved least, are dispensable. And
-# without the most *flexible* decile, which alone holds the newest items, **the first
-# item comes back**, and not as a mere guess: its false alarms rise much less than its
-# hits. So it was not erased. The stiff synapses kept it, together, and the flexible
-# ones had covered it with later answers. For items in the middle the same lesion is a
-# loss.
+_, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.6))
+mp.plots.plot_curves(
+    costs, "recall lost against decile put back to birth", axes=left
+)
+mp.plots.plot_curves(
+    curves, "recall against serial position", axes=right, chance=0.1
+)
+plt.suptitle("One tenth of the synapses at a time, and the curve after a lesion")
+plt.show()
+
+# %% [markdown]
+# Two surprises. Without the stiffest decile nothing is lost, although the first
+# item wrote it: a tenth of the synapses, and those that moved least, are
+# dispensable. And without the most *flexible* decile, which alone holds the newest
+# items, **the first item comes back**, and not as a mere guess: its false alarms
+# rise much less than its hits. So it was not erased. The stiff synapses kept it,
+# together, and the flexible ones had covered it with later answers. For items in
+# the middle the same lesion is a loss.
 #
-# Forgetting in the hybrid is partly a failure to *retrieve*, then. Where something is
-# written, where it is needed and what hides it are three questions; a picture of
+# Forgetting in the hybrid is partly a failure to *retrieve*, then. Where something
+# is written, where it is needed and what hides it are three questions; a picture of
 # displacements answers only the first.
 #
-# What to try
-# -----------
+# ## What to try
 #
-# * Lesion the stiffest five tenths at once, then the most flexible five. Predict both.
+# * Lesion the stiffest five tenths at once, then the most flexible five. Predict
+#   both.
 # * A fair lesion moves every decile by the same distance. Scale the lesions so that
 #   they do.
-# * Lesion the conventional network by *displacement* instead. Is there a decile that
-#   spares the past?
+# * Lesion the conventional network by *displacement* instead. Is there a decile
+#   that spares the past?
 #
-# References
-# ----------
+# ## References
 #
 # * Cho, Lee, Baek, Paik (2024), arXiv:2407.07133.
 # * Meyes, Lu, de Puiseau, Meisen (2019), arXiv:1901.08644: ablation studies of

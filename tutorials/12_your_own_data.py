@@ -1,22 +1,23 @@
-r"""
-Bring your own data
-===================
-
-**How do you run all of this on images of your own?**
-
-*You will learn* to write images as a file that the package takes, why the steepness has
-to be found anew, how to find it, and how to judge whether what you see is real.
-
-A steepness belongs to the weights of one network on one kind of input. For new images
-it is **balanced**: the s at which the hybrid network recalls the first and the last
-item of a list alike,
-
-.. math:: r_1(s) = r_N(s)
-
-found by bisection on seeds that no verdict will use.
-
-Run time: about 14 s.
-"""
+# %% [markdown]
+# # 12. Bring your own data
+#
+# **How do you run all of this on images of your own?**
+#
+# *You will learn* to write images as a file that the package takes, why the
+# steepness has to be found anew, how to find it, and how to judge whether what you
+# see is real.
+#
+# A steepness belongs to the weights of one network on one kind of input. For new
+# images it is **balanced**: the s at which the hybrid network recalls the first and
+# the last item of a list alike,
+#
+# $$
+# r_1(s) = r_N(s)
+# $$
+#
+# found by bisection on seeds that no verdict will use.
+#
+# Run time: about 14 s. Read first: lessons 4 and 5.
 
 # %%
 import tempfile
@@ -28,17 +29,16 @@ import numpy as np
 
 import metaplastic_np as mp
 
-plt.rcParams["figure.constrained_layout.use"] = True
 rng = np.random.default_rng(0)
 
-# %%
-# Images and labels
-# -----------------
+# %% [markdown]
+# ## Images and labels
 #
-# Any images will do: photographs of leaves, spectrograms, microscopy. Each **class is
-# an item**. Here are twelve kinds of texture, gratings of four orientations and three
-# widths, in noise.
+# Any images will do: photographs of leaves, spectrograms, microscopy. Each **class
+# is an item**. Here are twelve kinds of texture, gratings of four orientations and
+# three widths, in noise.
 
+# %%
 size, n_train, n_test = 16, 300, 60
 rows, columns = np.meshgrid(np.arange(size), np.arange(size), indexing="ij")
 kinds = [(angle, width) for angle in (0, 45, 90, 135) for width in (2.5, 4.0, 7.0)]
@@ -49,34 +49,34 @@ def draw_gratings(n):
     images = []
     for angle, width in kinds:
         jitter = rng.uniform(-0.5, 0.5, (n, 1, 1))
-        along = rows * np.sin(np.deg2rad(angle)) + columns * np.cos(np.deg2rad(angle))
+        along = rows * np.sin(np.deg2rad(angle)) + columns * np.cos(
+            np.deg2rad(angle)
+        )
         images.append(127 + 60 * np.sin(2 * np.pi * along / width + jitter))
     noisy = np.concatenate(images) + rng.normal(0, 40, (len(kinds) * n, size, size))
-    return np.clip(noisy, 0, 255).astype(np.uint8), np.repeat(np.arange(len(kinds)), n)
+    return np.clip(noisy, 0, 255).astype(np.uint8), np.repeat(
+        np.arange(len(kinds)), n
+    )
 
 
 arrays = {}
 for part, n in (("train", n_train), ("test", n_test)):
     arrays[f"{part}_images"], arrays[f"{part}_labels"] = draw_gratings(n)
 
-figure, axes = plt.subplots(2, 6, figsize=(8.5, 3.2))
-for place, image, (angle, width) in zip(
-    axes.flat, arrays["train_images"][::n_train], kinds, strict=True
-):
-    place.imshow(image, cmap="gray", vmin=0, vmax=255)
-    place.set(title=f"{angle}°, width {width:g}", xticks=[], yticks=[])
-figure.suptitle("Twelve classes of our own, one image each")
+names = [f"{angle}°, width {width:g}" for angle, width in kinds]
+mp.plots.plot_images(arrays["train_images"][::n_train], names)
+plt.suptitle("Twelve classes of our own, one image each")
 plt.show()
 
-# %%
-# One file
-# --------
+# %% [markdown]
+# ## One file
 #
 # Four arrays in an npz file are all. On the command line it is
-# ``--dataset gratings.npz``. Whole numbers of 0 to 255 are taken for pixels and divided
-# by 255, if both parts hold them; other numbers go in as they are. Labels may be names,
-# too: whatever can be told apart is a class (:doc:`/data`).
+# `--dataset gratings.npz`. Whole numbers of 0 to 255 are taken for pixels and divided by
+# 255, if both parts hold them; other numbers go in as they are. Labels may be names, too:
+# whatever can be told apart is a class ([data](../docs/data.md)).
 
+# %%
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "gratings.npz"
     np.savez(path, **arrays)
@@ -88,13 +88,13 @@ print(
     f"{settings.n_train_images} and {settings.n_test_images} images per item"
 )
 
-# %%
-# Can it be learned at all?
-# -------------------------
+# %% [markdown]
+# ## Can it be learned at all?
 #
 # Before asking what is forgotten, ask whether a plain network learns one item, and
 # whether with true labels it learns them all. If not, no rule will help.
 
+# %%
 check = replace(
     settings, networks=("conventional",), trials=2, seed=10_001, non_target="true"
 )
@@ -104,13 +104,13 @@ print(
     f"{recall[:, -1].mean():.2f}"
 )
 
-# %%
-# Find the steepness
-# ------------------
+# %% [markdown]
+# ## Find the steepness
 #
 # A few calibration trials a step are enough for a lesson; take ten or more for a
 # result.
 
+# %%
 tried = []
 steepness = mp.balance_steepness(
     dataset,
@@ -118,58 +118,53 @@ steepness = mp.balance_steepness(
     trials=3,
     on_step=lambda s, first_minus_last: tried.append((s, first_minus_last)),
 )
-s, difference = np.array(tried).T
+for step, (s, difference) in enumerate(tried, start=1):
+    print(f"step {step}: s = {s:6.0f}, first minus last {difference:+.2f}")
+print(f"steepness: {steepness:.0f}")
 
-figure, axes = plt.subplots(figsize=(6.5, 3.6))
-axes.semilogx(s, difference, "o", color="#009E73")
-for number, place in enumerate(tried, start=1):
-    axes.annotate(str(number), place, (5, 4), textcoords="offset points", color="0.35")
-axes.axhline(0, color="0.5", linewidth=1)
-axes.axvline(steepness, color="0.5", linestyle=":")
-axes.set(
-    xlabel="steepness s (1/weight)",
-    ylabel="recall of the first minus the last item",
-    title="Bisection, step by step, until first and last are recalled alike",
+curves = {"hybrid": [difference for _, difference in tried]}
+mp.plots.plot_curves(
+    curves, "recall of first minus last against step of the search"
 )
+plt.title("Step by step, until first and last are recalled alike")
 plt.show()
+
+# %% [markdown]
+# ## The curve, on seeds that chose nothing
 
 # %%
-# The curve, on seeds that chose nothing
-# --------------------------------------
-
 final = replace(settings, steepness=steepness, kappa=None, trials=6, seed=20)
 results = mp.run_experiment(dataset, final)
-figure, axes = plt.subplots(figsize=(7, 4))
-mp.plots.plot_panel(axes, mp.show_serial_position(results).rows[0][0])
-axes.set_title("Serial positions of our own images")
-axes.legend()
-plt.show()
-
 curves = mp.measure_serial_position_curve(results.recall)
 gain = curves[2].mean(axis=1) - np.maximum(*curves[:2].mean(axis=2))
 low, high = mp.metrics.measure_bounds(gain)
 print(f"kappa {results.kappa.mean():.1f}")
 print(
-    f"hybrid's mean recall minus the better of the other two's: {gain.mean():+.2f}, "
+    f"hybrid's mean recall minus the better of the others': {gain.mean():+.2f}, "
     f"at least {low:+.2f} with 95 % confidence"
 )
 
-# %%
+_, axes = plt.subplots(figsize=(7.2, 4), layout="constrained")
+mp.plots.plot_panel(axes, mp.show_serial_position(results).rows[0][0])
+axes.legend()
+plt.title("Serial positions of our own images")
+plt.show()
+
+# %% [markdown]
 # Textures differ from digits in every way, and nothing but one number was tuned to
 # them. Whether the whole picture appears for *your* images you now know how to find
 # out, and how to say so: it does not always, as the first thing to try shows.
 #
-# What to try
-# -----------
+# ## What to try
 #
-# * Let the jitter be any phase, ``rng.uniform(0, 2 * np.pi, ...)``: a class is then no
-#   longer one pattern. True labels are still learned perfectly. What becomes of the
-#   hybrid's gain?
-# * Which items are taken for which? Draw ``results.confusion[2, 0, -1]`` (lesson 5).
-# * Your own images. A network of 10,000 inputs is no problem; a hundred images per item
-#   is few.
+# * Let the jitter be any phase, `rng.uniform(0, 2 * np.pi, ...)`: a class is then
+#   no longer one pattern. True labels are still learned perfectly. What becomes of
+#   the hybrid's gain?
+# * Which items are taken for which? Draw `results.confusion[2, 0, -1]` (lesson 5).
+# * Your own images. A network of 10,000 inputs is no problem; a hundred images per
+#   item is few.
 #
-# References
-# ----------
+# ## References
 #
-# * :doc:`/settings`: how the settings of the digits and of MNIST were found.
+# * [settings](../docs/settings.md): how the settings of the digits and of MNIST
+#   were found.

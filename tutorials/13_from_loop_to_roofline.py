@@ -1,24 +1,24 @@
-r"""
-Appendix: from a triple loop to the roofline
-============================================
-
-**Where does the time of learning go, and how fast could it be?**
-
-*You will learn* to count what a computation must do, to compare four ways of writing
-one matrix product with what the machine can deliver, and why the update of the weights
-is a different problem.
-
-A product of an (m, k) and a (k, n) matrix takes :math:`2mkn` floating-point operations
-(flops). A program that moves B bytes to and from memory cannot be faster than
-
-.. math:: \text{flops per second} \le \min\left(\text{peak},\;
-    \text{bandwidth} \times \frac{\text{flops}}{B}\right)
-
-which drawn over flops per byte, the **intensity**, is a slope with a flat top: the
-roofline.
-
-Run time: about 5 s.
-"""
+# %% [markdown]
+# # 13. From a triple loop to the roofline
+#
+# **Where does the time of learning go, and how fast could it be?**
+#
+# *You will learn* to count what a computation must do, to compare four ways of
+# writing one matrix product with what the machine can deliver, and why the update
+# of the weights is a different problem.
+#
+# A product of an (m, k) and a (k, n) matrix takes $2mkn$ floating-point operations
+# (flops). A program that moves B bytes to and from memory cannot be faster than
+#
+# $$
+# \text{flops per second} \le \min\left(\text{peak},\;
+# \text{bandwidth} \times \frac{\text{flops}}{B}\right)
+# $$
+#
+# which drawn over flops per byte, the **intensity**, is a slope with a flat top:
+# the roofline.
+#
+# Run time: about 5 s. Read first: lesson 2.
 
 # %%
 import time
@@ -28,12 +28,11 @@ import numpy as np
 
 import metaplastic_np as mp
 
-plt.rcParams["figure.constrained_layout.use"] = True
 rng = np.random.default_rng(0)
 
 
 def measure_seconds(function, *arguments, repeats=5):
-    """Median time of a call, after one that does not count (compiling, cold caches)."""
+    """Median time of a call, after one that does not count (it compiles)."""
     function(*arguments)
     times = []
     for _ in range(repeats):
@@ -43,13 +42,13 @@ def measure_seconds(function, *arguments, repeats=5):
     return float(np.median(times))
 
 
-# %%
-# One product, four ways
-# ----------------------
+# %% [markdown]
+# ## One product, four ways
 #
 # First as the definition says.
 
 
+# %%
 def multiply_by_loops(left, right):
     """Three loops, as in a textbook."""
     product = np.zeros((left.shape[0], right.shape[1]), left.dtype)
@@ -63,7 +62,7 @@ def multiply_by_loops(left, right):
 
 
 def multiply_by_blocks(left, right, size=64):
-    """A block that fits the cache is used again; the inner loop runs along memory."""
+    """A block that fits the cache is used again; the inner loop is along memory."""
     product = np.zeros((left.shape[0], right.shape[1]), left.dtype)
     for start in range(0, left.shape[1], size):
         for i in range(left.shape[0]):
@@ -75,10 +74,11 @@ def multiply_by_blocks(left, right, size=64):
     return product
 
 
-# %%
-# Then the same functions, compiled by Numba, if there is one; and last the BLAS library
-# that NumPy's ``@`` calls.
+# %% [markdown]
+# Then the same functions, compiled by Numba, if there is one; and last the BLAS
+# library that NumPy's `@` calls.
 
+# %%
 ways = {"Python loops": (multiply_by_loops, 48)}
 try:
     import numba
@@ -96,9 +96,11 @@ for name, (function, n) in ways.items():
     error = np.abs(function(left, right) - left @ right).max() / np.sqrt(n)
     seconds = measure_seconds(function, left, right, repeats=3)
     rates[name] = 2 * n**3 / seconds / 1e9
-    print(f"{name:<14} n = {n:<5} {rates[name]:9.4f} GF/s, largest error {error:.0e}")
+    print(
+        f"{name:<14} n = {n:<5} {rates[name]:9.4f} GF/s, largest error {error:.0e}"
+    )
 
-figure, axes = plt.subplots(figsize=(7, 3))
+figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
 bars = axes.barh(list(rates), list(rates.values()), color="#0072B2", log=True)
 axes.bar_label(bars, fmt=lambda rate: f" {rate:.3g}")
 axes.invert_yaxis()
@@ -109,20 +111,21 @@ axes.set(
 )
 plt.show()
 
-# %%
-# Tens of thousands of times lie between the first and the last, and they compute the
-# same numbers up to rounding. This is why the package's fast body leaves products to
-# BLAS, which NumPy calls, and writes loops only for what BLAS does not have.
+# %% [markdown]
+# Tens of thousands of times lie between the first and the last, and they compute
+# the same numbers up to rounding. This is why the package's fast body leaves
+# products to BLAS, which NumPy calls, and writes loops only for what BLAS does not
+# have.
 #
-# What BLAS does not have: the update
-# -----------------------------------
+# ## What BLAS does not have: the update
 #
 # Once the gradient is there, the metaplastic step is
-# :math:`w \leftarrow w - (\eta p)\,g`: two flops per synapse, and 16 bytes moved (read
-# the rate, the gradient, the weight; write the weight). Written as NumPy reads best, it
-# makes a temporary array and moves 24.
+# $w \leftarrow w - (\eta p)\,g$: two flops per synapse, and 16 bytes moved (read
+# the rate, the gradient, the weight; write the weight). Written as NumPy reads
+# best, it makes a temporary array and moves 24.
 
 
+# %%
 def update_plainly(weights, rate, gradient):
     """As one would write it."""
     weights -= rate * gradient
@@ -151,22 +154,24 @@ for name, function in updates.items():
         f"{n_bytes[name] * n / seconds / 1e9:.1f} GB/s"
     )
 
-# %%
-# The roofline
-# ------------
+# %% [markdown]
+# ## The roofline
 #
-# Measure both limits on this machine: the rate of a large product, and how fast a large
-# array can be copied (8 bytes per number: one read, one written). Then place the
-# computations in the picture.
+# Measure both limits on this machine: the rate of a large product, and how fast a
+# large array can be copied (8 bytes per number: one read, one written). Then place
+# the computations in the picture.
 
+# %%
 peak = mp.experiments.measure_speed() / 1e9
 copied = np.empty_like(weights)
 bandwidth = 8 * n / measure_seconds(np.copyto, copied, weights) / 1e9
 
-figure, axes = plt.subplots(figsize=(7, 4.2))
+figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
 intensity = np.geomspace(0.02, 2000, 200)
 roof = np.minimum(peak, bandwidth * intensity)
-axes.loglog(intensity, roof, color="0.3", linewidth=2, label="roofline of this machine")
+axes.loglog(
+    intensity, roof, color="0.3", linewidth=2, label="roofline of this machine"
+)
 for name, marker in zip(speeds, "sD", strict=True):
     axes.plot(2 / n_bytes[name], speeds[name], marker, label=f"update: {name}")
 for batch, marker in ((64, "o"), (256, "^"), (1024, "P")):
@@ -176,7 +181,10 @@ for batch, marker in ((64, "o"), (256, "^"), (1024, "P")):
     seconds = measure_seconds(np.matmul, inputs, matrix, repeats=15)
     moved = 4 * (inputs.size + matrix.size + batch * 256)
     axes.plot(
-        flops / moved, flops / seconds / 1e9, marker, label=f"product, batch {batch}"
+        flops / moved,
+        flops / seconds / 1e9,
+        marker,
+        label=f"product, batch {batch}",
     )
 axes.set(
     xlabel="flops per byte moved",
@@ -187,23 +195,21 @@ axes.legend(fontsize="small")
 plt.show()
 print(f"flat roof {peak:.0f} GF/s, slope {bandwidth:.0f} GB/s")
 
-# %%
-# A product of a batch with the weights is bound by arithmetic; the update of the same
-# weights is bound by memory, far to the left. The larger the batch, the fewer updates
-# an image needs, which is why small batches are where a fused update pays. A point
-# above the slope has found its data in a cache.
+# %% [markdown]
+# A product of a batch with the weights is bound by arithmetic; the update of the
+# same weights is bound by memory, far to the left. The larger the batch, the fewer
+# updates an image needs, which is why small batches are where a fused update pays.
+# A point above the slope has found its data in a cache.
 #
-# What to try
-# -----------
+# ## What to try
 #
 # * Choose 8 instead of 64 as the size of the blocks, and 512. Explain both.
-# * ``fastmath=False``: which of the two loops suffers, and why? (A sum may not be
+# * `fastmath=False`: which of the two loops suffers, and why? (A sum may not be
 #   reordered.)
-# * The plasticity needs an exponential for every synapse. Where does it stand in the
-#   picture, and why does it hardly matter? (How often is it computed?)
+# * The plasticity needs an exponential for every synapse. Where does it stand in
+#   the picture, and why does it hardly matter? (How often is it computed?)
 #
-# References
-# ----------
+# ## References
 #
 # * Williams, Waterman, Patterson (2009), *Communications of the ACM* 52(4):65,
 #   doi:10.1145/1498765.1498785: the roofline.

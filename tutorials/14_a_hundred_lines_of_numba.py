@@ -1,29 +1,26 @@
-r"""
-Appendix: a hundred lines of Numba
-==================================
-
-**How much faster than NumPy is a kernel of a hundred lines that you can read?**
-
-*You will learn* to write the update of a whole batch as loops that Numba compiles,
-why fused loops save time, what a kernel must not do, and how to prove that a fast
-kernel computes the same as a slow one.
-
-One update takes a batch of n images through the network, and the gradient back.
-With the inputs X of a layer, its outputs Y, and :math:`D = \partial L/\partial Y`,
-
-.. math::
-
-    Y = XW + b, \qquad
-    \frac{\partial L}{\partial X} = D W^\top, \qquad
-    W \leftarrow W - (\eta p) \odot X^\top D
-
-where :math:`\eta p` is the synaptic rate, one number for each weight. NumPy
-computes every product and every sum with a call of its own, and every call writes
-an array that the next call reads. Loops can use a number while it is still in the
-cache.
-
-Run time: about 5 s.
-"""
+# %% [markdown]
+# # 14. A hundred lines of Numba
+#
+# **How much faster than NumPy is a kernel of a hundred lines that you can read?**
+#
+# *You will learn* to write the update of a whole batch as loops that Numba
+# compiles, why fused loops save time, what a kernel must not do, and how to prove
+# that a fast kernel computes the same as a slow one.
+#
+# One update takes a batch of n images through the network, and the gradient back.
+# With the inputs X of a layer, its outputs Y, and $D = \partial L/\partial Y$,
+#
+# $$
+# Y = XW + b, \qquad
+# \frac{\partial L}{\partial X} = D W^\top, \qquad
+# W \leftarrow W - (\eta p) \odot X^\top D
+# $$
+#
+# where $\eta p$ is the synaptic rate, one number for each weight. NumPy computes
+# every product and every sum with a call of its own, and every call writes an array
+# that the next call reads. Loops can use a number while it is still in the cache.
+#
+# Run time: about 5 s. Read first: lesson 13.
 
 # %%
 import time
@@ -34,8 +31,6 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import metaplastic_np as mp
-
-plt.rcParams["figure.constrained_layout.use"] = True
 
 try:
     from numba import njit
@@ -49,29 +44,28 @@ except ImportError:
 else:
     has_numba = True
 
-# %%
-# How it is compiled
-# ------------------
+# %% [markdown]
+# ## How it is compiled
 #
-# ``@njit`` compiles a function for the types of its arguments when it is first
-# called with them: once for float32, and once more for float64. Three options
-# matter here.
+# `@njit` compiles a function for the types of its arguments when it is first called
+# with them: once for float32, and once more for float64. Three options matter here.
 #
-# * ``nogil=True``: the compiled loops release Python's global lock. Two threads can
+# * `nogil=True`: the compiled loops release Python's global lock. Two threads can
 #   then train two networks at the same time.
-# * ``error_model="numpy"``: a division by 0 gives inf or NaN, as in NumPy. Numba's
+# * `error_model="numpy"`: a division by 0 gives inf or NaN, as in NumPy. Numba's
 #   default raises an exception, so it tests every divisor before it divides.
-# * ``cache=True``: Numba keeps the machine code in the folder ``__pycache__``
-#   beside this file. The first run of this lesson compiles for ten to twenty
-#   seconds, the second run loads the code. The cache notices changes in this file
-#   only: if a kernel calls a kernel in another file, delete the cache after you
-#   change that file. At Python's plain prompt there is no file, and Numba refuses
-#   this option: there, remove it.
+# * `cache=True`: Numba keeps the machine code in the folder `__pycache__` beside
+#   this file. The first run of this lesson compiles for ten to twenty seconds, the
+#   second run loads the code. The cache notices changes in this file only: if a
+#   kernel calls a kernel in another file, delete the cache after you change that
+#   file. At Python's plain prompt there is no file, and Numba refuses this option:
+#   there, remove it.
 #
 # If Numba cannot be imported, for instance in a browser, the same functions run
 # uncompiled. This takes about a hundred times as long, so the lesson then makes a
 # tiny world.
 
+# %%
 compiled = partial(njit, nogil=True, error_model="numpy", cache=True)
 
 n_images, n_hidden = (250, 256) if has_numba else (10, 8)
@@ -99,21 +93,21 @@ def make_world(dtype):
 images = make_world(np.float32)[2].images
 print(f"{len(images)} images; {np.mean(images != 0):.0%} of their pixels are not 0")
 
+# %% [markdown]
+# ## One loop for two products
+#
+# A row of $XW$ is a sum of rows of W, each times one number of X. A row of
+# $X^\top D$ is a sum of rows of D, each times one number of X. So one function
+# serves both products. It takes a list of the numbers of X that are not 0, and
+# where they are. A pixel that is 0 costs nothing, and half of the pixels are 0.
+#
+# `add_rows` adds four rows at a time. If it added one, it would read and write
+# every number of `total` for each row in the list; now it does so for every fourth
+# row. The innermost loop runs along memory, so the compiler turns it into vector
+# instructions.
+
+
 # %%
-# One loop for two products
-# -------------------------
-#
-# A row of :math:`XW` is a sum of rows of W, each times one number of X. A row of
-# :math:`X^\top D` is a sum of rows of D, each times one number of X. So one
-# function serves both products. It takes a list of the numbers of X that are not 0,
-# and where they are. A pixel that is 0 costs nothing, and half of the pixels are 0.
-#
-# ``add_rows`` adds four rows at a time. If it added one, it would read and write
-# every number of ``total`` for each row in the list; now it does so for every
-# fourth row. The innermost loop runs along memory, so the compiler turns it into
-# vector instructions.
-
-
 @compiled
 def list_what_is_on(values, places, row):
     """Write the numbers that are not 0, and their places; return how many."""
@@ -138,20 +132,20 @@ def add_rows(total, matrix, values, places, count):
             total[j] += (a * of_a[j] + b * of_b[j]) + (c * of_c[j] + d * of_d[j])
 
 
-# %%
-# Forward: product, bias and ReLU
-# -------------------------------
+# %% [markdown]
+# ## Forward: product, bias and ReLU
 #
 # In NumPy these are three passes over an array of (n, n_out) numbers. Here one row
 # of the outputs is filled with the biases, gets its sum and its ReLU, and stays in
 # the cache until it is finished.
 #
-# The constant ``zero`` has the dtype of the arrays. In Numba the float64 constant
-# ``0.0`` makes ``max(row[j], 0.0)`` a computation in float64, and the integer 0
-# does so, too: every float32 is converted, half as many fit into a vector register,
-# and rounding differs from NumPy's, which keeps float32.
+# The constant `zero` has the dtype of the arrays. In Numba the float64 constant
+# `0.0` makes `max(row[j], 0.0)` a computation in float64, and the integer 0 does
+# so, too: every float32 is converted, half as many fit into a vector register, and
+# rounding differs from NumPy's, which keeps float32.
 
 
+# %%
 @compiled
 def forward_into(outputs, inputs, weights, biases, is_hidden, notes):
     """Y = X W + b, and max(Y, 0) in a hidden layer."""
@@ -168,9 +162,8 @@ def forward_into(outputs, inputs, weights, biases, is_hidden, notes):
                 row[j] = max(row[j], zero)
 
 
-# %%
-# The loss and its gradient
-# -------------------------
+# %% [markdown]
+# ## The loss and its gradient
 #
 # The gradient of the mean cross-entropy with respect to the logits Z is (softmax(Z)
 # - onehot(label)) / n. The loss and the gradient need the same exponentials, so one
@@ -178,6 +171,7 @@ def forward_into(outputs, inputs, weights, biases, is_hidden, notes):
 # exponential can overflow then. The sum of the losses is float64 on purpose.
 
 
+# %%
 @compiled
 def softmax_cross_entropy_into(d_logits, logits, labels):
     """Write the gradient of the logits; return the mean loss in nats."""
@@ -199,15 +193,15 @@ def softmax_cross_entropy_into(d_logits, logits, labels):
     return total / labels.size
 
 
-# %%
-# Backward: product and ReLU
-# --------------------------
+# %% [markdown]
+# ## Backward: product and ReLU
 #
 # The gradient of a hidden unit is 0 if its ReLU was off. NumPy computes all of
-# :math:`D W^\top` and then throws away what belongs to such units. The loop looks
-# at the unit first.
+# $D W^\top$ and then throws away what belongs to such units. The loop looks at the
+# unit first.
 
 
+# %%
 @compiled
 def backward_into(d_inputs, inputs, d_outputs, weights):
     """DX = D W' where X is above 0, else 0."""
@@ -222,17 +216,17 @@ def backward_into(d_inputs, inputs, d_outputs, weights):
             d_inputs[i, k] = total
 
 
-# %%
-# The step of every synapse
-# -------------------------
+# %% [markdown]
+# ## The step of every synapse
 #
 # There is no gradient matrix. The kernel makes the gradient of one row of W, uses
-# it at once, and forgets it: ``gradient`` has the length of one row and stays in
-# the cache. NumPy writes the whole gradient, reads it, writes the product ``rate *
-# gradient``, and reads it again. If a pixel is 0 in all images of the batch, its
-# gradients are 0, and the kernel does not even read that row of W.
+# it at once, and forgets it: `gradient` has the length of one row and stays in the
+# cache. NumPy writes the whole gradient, reads it, writes the product
+# `rate * gradient`, and reads it again. If a pixel is 0 in all images of the batch,
+# its gradients are 0, and the kernel does not even read that row of W.
 
 
+# %%
 @compiled
 def step_inplace(weights, biases, rates, inputs, d_outputs, gradient, notes):
     """W -= rate * X' D, row by row, and b -= rate * (sum of the rows of D)."""
@@ -256,9 +250,8 @@ def step_inplace(weights, biases, rates, inputs, d_outputs, gradient, notes):
         biases[j] -= bias_rates[j] * gradient[j]
 
 
-# %%
-# One update, and all updates of a presentation
-# ---------------------------------------------
+# %% [markdown]
+# ## One update, and all updates of a presentation
 #
 # Every call from Python into compiled code costs some microseconds, since Numba
 # first looks at the type of every argument. So one call learns all epochs. The
@@ -276,13 +269,14 @@ def step_inplace(weights, biases, rates, inputs, d_outputs, gradient, notes):
 # * *check and raise*: Python checks shapes and labels before the call, and can say
 #   in words what is wrong; the kernel trusts them, and a wrong index would read or
 #   overwrite memory that is not the array's;
-# * *use* ``fastmath=True`` where NaN can occur: the option tells the compiler that
+# * *use* `fastmath=True` where NaN can occur: the option tells the compiler that
 #   none does;
-# * *assign arrays as a whole*: ``row[:] = image`` is short, but with it Numba also
+# * *assign arrays as a whole*: `row[:] = image` is short, but with it Numba also
 #   compiles the message of the error for shapes that do not fit, which can take ten
 #   seconds.
 
 
+# %%
 @compiled
 def learn_batch(layers, units, d_units, labels, gradient, notes):
     """One update: forward, loss, backward, step. Returns the loss."""
@@ -322,14 +316,15 @@ def learn_epochs(layers, units, d_units, shown, taken, gradient, notes, losses):
             update += 1
 
 
-# %%
+# %% [markdown]
 # These are about a hundred lines. Python does the rest: it computes the synaptic
 # rate once per presentation, as the paper does, allocates the arrays, and calls the
 # kernel.
 
 
+# %%
 def learn_in_loops(network, hybrid, presentation, *, settings):
-    """The same as :func:`metaplastic_np.learn_item`, without its checks."""
+    """The same as `learn_item`, without its checks."""
     displacement = mp.measure_displacement(network, hybrid)
     steepness, eta = hybrid.steepness, settings.learning_rate
     plasticity = mp.measure_plasticity(
@@ -353,19 +348,18 @@ def learn_in_loops(network, hybrid, presentation, *, settings):
     return losses
 
 
-# %%
-# How fast is it?
-# ---------------
+# %% [markdown]
+# ## How fast is it?
 #
 # Three programs learn the same presentation from the same start: the package's
-# NumPy code, the kernel above, and ``learn_item`` as it is, with the package's fast
-# body. They take turns, so a busy machine slows down all three. A turn's time
-# per update is the time of the whole presentation, divided by its number of
-# updates; the figure shows the median of nine turns. One more turn comes first,
-# which compiles and does not count. All three programs use one core, since the
-# kernel above has one thread. (Without Numba, ``learn_item`` is the NumPy code,
-# too.)
+# NumPy code, the kernel above, and `learn_item` as it is, with the package's fast
+# body. They take turns, so a busy machine slows down all three. A turn's time per
+# update is the time of the whole presentation, divided by its number of updates;
+# the figure shows the median of nine turns. One more turn comes first, which
+# compiles and does not count. All three programs use one core, since the kernel
+# above has one thread. (Without Numba, `learn_item` is the NumPy code, too.)
 
+# %%
 ways = {
     "NumPy (backend='numpy')": partial(mp.learn_item, backend="numpy"),
     "the kernel of this lesson": learn_in_loops,
@@ -396,7 +390,7 @@ for size, (plain, ours, package) in zip(batch_sizes, 1e6 * medians, strict=True)
     )
 
 ratios = medians[:, 0] / medians[:, 1]
-figure, axes = plt.subplots(figsize=(7.5, 4))
+figure, axes = plt.subplots(figsize=(7.5, 4), layout="constrained")
 styles = (("#D55E00", "s--"), ("#0072B2", "o-"), ("#009E73", "^:"))
 for name, times, (color, style) in zip(ways, medians.T, styles, strict=True):
     axes.loglog(batch_sizes, 1e6 * times, style, color=color, label=name)
@@ -413,28 +407,28 @@ axes.minorticks_off()
 axes.legend()
 plt.show()
 
-# %%
+# %% [markdown]
 # With a small batch there is little to multiply. NumPy then spends most of its time
 # on calls, on temporary arrays and on the step of the weights, and the kernel saves
 # most of that. With a large batch, products take nearly all of the time, and BLAS,
 # which NumPy calls, is hard to beat: BLAS keeps its sums in registers, while
-# ``add_rows`` reads and writes ``total`` for every four rows. So the package's fast
+# `add_rows` reads and writes `total` for every four rows. So the package's fast
 # body lets NumPy multiply, and compiles only the loops between the products. It has
 # no lists: it leaves out a pixel only if the pixel is 0 in all images of the
 # presentation.
 #
-# The same numbers
-# ----------------
+# ## The same numbers
 #
 # A fast kernel that computes something else is worth nothing. So learn one whole
-# presentation twice from the same start, with the kernel and with ``learn_item``,
-# and compare all parameters. In float64, ``learn_item`` runs its NumPy code, and
-# the two must agree to rounding. In float32 it runs the package's fast body, if
-# there is Numba. Sums in another order then differ in the seventh digit, and learning
-# makes the difference grow, so the tolerance is loose. The comparison means
-# something only if the parameters moved much further than the tolerance, so the
-# cell prints how far they moved.
+# presentation twice from the same start, with the kernel and with `learn_item`, and
+# compare all parameters. In float64, `learn_item` runs its NumPy code, and the two
+# must agree to rounding. In float32 it runs the package's fast body, if there is
+# Numba. Sums in another order then differ in the seventh digit, and learning makes
+# the difference grow, so the tolerance is loose. The comparison means something
+# only if the parameters moved much further than the tolerance, so the cell prints
+# how far they moved.
 
+# %%
 for dtype, backend, tolerance in (
     (np.float64, "numpy", 1e-12),
     (np.float32, "auto", 1e-4),
@@ -458,21 +452,19 @@ for dtype, backend, tolerance in (
     apart = np.abs(ours.parameters - theirs.parameters).max()
     print(f"{dtype.__name__}: moved up to {moved:.2f}, at most {apart:.0e} apart")
 
-# %%
-# What to try
-# -----------
+# %% [markdown]
+# ## What to try
 #
-# * Let ``add_rows`` add one row at a time, then eight. Which batch sizes gain,
-#   which lose?
-# * Write ``0.0`` instead of ``zero`` in ``forward_into``, and call
-#   ``forward_into.inspect_types()``. Where does float64 come in?
+# * Let `add_rows` add one row at a time, then eight. Which batch sizes gain, which
+#   lose?
+# * Write `0.0` instead of `zero` in `forward_into`, and call
+#   `forward_into.inspect_types()`. Where does float64 come in?
 # * Break the kernel: let W take its step before the gradient goes back. How far
 #   apart are the parameters now?
 # * Add 0.1 to every pixel, so that none is 0. Which of the three programs slows
 #   down most, and why?
 #
-# References
-# ----------
+# ## References
 #
 # * Lam, Pitrou, Seibert (2015), *Proceedings of LLVM-HPC*,
 #   doi:10.1145/2833157.2833162: Numba.

@@ -53,8 +53,9 @@ def main() -> int:
             failed.append(lesson)
         elif options.write and lesson in lessons:
             text = lesson.read_text("utf-8")
-            told = f"Run time: about {max(1, round(seconds))} s."
-            lesson.write_text(re.sub(r"^Run time: about \d+ s\.", told, text, flags=re.M), "utf-8")
+            told = f"# Run time: about {max(1, round(seconds))} s."
+            text = re.sub(r"^# Run time: about \d+ s\.", told, text, flags=re.M)
+            lesson.write_text(text, "utf-8")
     print(f"{total:6.1f} s  all lessons, without the exercises")
     return len(failed)
 

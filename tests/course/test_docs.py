@@ -3,8 +3,10 @@
 import json
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import metaplastic_np as mp
@@ -69,3 +71,28 @@ def test_the_example_of_the_start_page_is_the_readmes():
     readme = (ROOT / "README.md").read_text("utf-8")
     code = (DOCS / "examples" / "mine.py").read_text("utf-8").split('"""\n\n')[1]
     assert f"```python\n{code}```" in readme
+
+
+def test_a_description_of_a_picture_is_one_line():
+    """A second line would become its caption; a caption comes after an empty line."""
+    for page in DOCS.glob("*.md"):
+        lines = page.read_text("utf-8").splitlines()
+        for line, following in pairwise(lines):
+            if line.startswith(":alt:"):
+                assert not following or following.startswith((":", "```")), (page.name, following)
+
+
+def test_the_worked_number_of_the_model_is_right():
+    text = (DOCS / "model.md").read_text("utf-8")
+    for flexibility, distance, told in (
+        (0.5, 1e-4, "0.36"),
+        (0.5, 2e-4, "0.050"),
+        (0.3, 1e-4, "0.024"),
+    ):
+        f, d = np.array([flexibility]), np.array([distance])
+        found = mp.measure_plasticity(f, d, steepness=10_900.0)[0]
+        assert f"{found:.{len(told) - 2}f}" == told
+        assert f"= {told}" in text
+    settings = mp.experiments.init_settings(mp.load_digits(), n_items=10)
+    assert mp.experiments.measure_default_steepness(10) == 10_900
+    assert settings.learning_rate == 0.009

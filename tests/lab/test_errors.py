@@ -71,6 +71,11 @@ def second_curve(is_second):
 
 
 CASES = {
+    # plots
+    "one axis": (
+        lambda: mp.plots.plot_curves({"hybrid": [1, 2]}, "recall"),
+        "`what` must name both axes, as in \"recall against item\"; got 'recall'",
+    ),
     # flexibility, plasticity
     "flexibility above 1": (
         lambda: plasticity(np.array([[0.5, 1.0], [1.3, 0.0]]), np.zeros((2, 2))),

@@ -76,9 +76,6 @@ def test_every_image_says_what_it_shows(pages):
     for path, page in pages.items():
         for image in page.images:
             words = image.get("alt") or ""
-            if image.get("src", "").endswith("_thumb.png"):
-                assert words == ""  # its title stands beside it, and is read out once
-                continue
             assert len(words) > 10, (path.name, image)
             assert not re.fullmatch(r"[\w./ -]+\.(png|svg)", words), (path.name, words)
 
@@ -108,8 +105,25 @@ def test_every_lesson_can_be_downloaded_and_shows_its_figures(lesson, site, page
     for ending in ("py", "ipynb"):
         assert any(link.endswith(f"/{lesson}.{ending}") for link in page.links), ending
     source = (ROOT / "tutorials" / f"{lesson}.py").read_text("utf-8")
-    shown = [image for image in page.images if "sphx_glr" in image.get("src", "")]
+    shown = [image for image in page.images if f"/{lesson}-" in image.get("src", "")]
     assert len(shown) == source.count("plt.show()")
+    for image in shown:
+        assert any(link.endswith(image["src"]) for link in page.links), "no link to the full size"
+
+
+def test_the_first_thing_on_a_lesson_is_its_question(site):
+    for lesson in LESSONS:
+        text = (site / "lessons" / f"{lesson}.html").read_text("utf-8")
+        article = text[text.index("<h1>") :]
+        assert article.index("?</strong>") < article.index("download")
+
+
+def test_pictures_for_slides_lead_to_their_full_size(site, pages):
+    page = pages[site / "teachers.html"]
+    assert len(page.images) >= 8
+    for image in page.images:
+        if "theme" not in image.get("src", ""):
+            assert image["src"] in page.links, image
 
 
 def test_no_page_complains_or_looks_elsewhere(site, pages, browser):
@@ -179,10 +193,71 @@ def test_a_formula_is_mathml_with_words_a_reader_can_speak(site, page):
     assert page.locator("math mo").count() > 10
 
 
-def test_every_lesson_on_the_list_has_a_name_that_is_read_out(site, page):
+def test_a_formula_is_whole_and_in_the_font_that_comes_with_the_site(site, page):
+    """Parentheses are as high as the fraction that they hold, and nothing is cut off."""
+    page.goto((site / "model.html").as_uri())
+    page.evaluate("document.fonts.ready")
+    assert page.evaluate("document.fonts.check('16px \"Latin Modern Math\"')")
+    status = "[...document.fonts].filter(f => f.family.includes('Latin Modern')).map(f => f.status)"
+    assert page.evaluate(status) == ["loaded"]
+    boxes = page.evaluate(
+        """() => [...document.querySelectorAll('div.math')].map(box => ({
+            cut: box.scrollHeight > box.clientHeight,
+            font: getComputedStyle(box.querySelector('math')).fontFamily,
+            fraction: box.querySelector('mfrac').getBoundingClientRect().height,
+            heights: [...box.querySelectorAll('mo')]
+                .filter(o => '()'.includes(o.textContent.trim()))
+                .map(o => o.getBoundingClientRect().height)}))"""
+    )
+    assert boxes
+    for box in boxes:
+        assert not box["cut"]
+        assert box["font"].startswith('"Latin Modern Math"')
+        assert max(box["heights"]) > 0.8 * box["fraction"], box
+
+
+def test_no_code_leaves_its_box(site, pages, browser):
+    """At 1280 pixels, a small laptop's width."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    wide = {}
+    for path in sorted(pages):
+        page.goto(path.as_uri())
+        lines = page.evaluate(
+            """() => [...document.querySelectorAll('div.highlight pre')]
+                .filter(box => box.scrollWidth > box.clientWidth + 1)
+                .map(box => box.textContent.split('\\n').sort((a, b) => b.length - a.length)[0])"""
+        )
+        if lines:
+            wide[str(path.relative_to(site))] = lines
+    assert not wide
+    context.close()
+
+
+def test_the_code_of_a_lesson_leads_to_the_api(site, page):
+    page.goto((site / "lessons" / "04_serial_position.html").as_uri())
+    for name in ("mp.run_experiment", "mp.Settings", "mp.metrics.measure_primacy"):
+        link = page.locator("div.highlight a", has_text=name).first
+        assert "/api/" in link.get_attribute("href") or "../api/" in link.get_attribute("href")
+
+
+def test_a_list_of_what_to_read_is_not_colored_as_python(site, page):
+    page.goto((site / "api.html").as_uri())
+    box = page.locator("div.highlight pre", has_text="the one place where weights move")
+    assert box.count() == 1
+    assert box.locator("span.k, span.kn, span.n, span.ow").count() == 0
+
+
+def test_every_lesson_on_the_list_has_its_number_question_time_and_what_to_read_first(site, page):
     page.goto((site / "lessons" / "index.html").as_uri())
-    cards = page.locator(".sphx-glr-thumbcontainer")
+    cards = page.locator(".sd-card")
     assert cards.count() == len(LESSONS)
     for number in range(len(LESSONS)):
-        name = cards.nth(number).locator("span.doc").text_content()
-        assert cards.nth(number).get_by_role("link", name=name, exact=True).count() == 1, name
+        words = cards.nth(number).inner_text()
+        assert f"{number + 1}. " in words
+        assert "?" in words
+        assert re.search(r"Runs in \d+ s\. Read first: (nothing|lesson)", words), words
+        title = cards.nth(number).locator(".sd-card-title").text_content().strip()
+        assert cards.nth(number).get_by_role("link", name=title).count() == 1, title
+    sidebar = page.locator(".bd-sidebar-primary").inner_text()
+    assert "14. " in sidebar

@@ -3,8 +3,8 @@
 #
 # **How hard does a wrong answer pull on a network?**
 #
-# Every weight moves because of one quantity: the gradient of the loss with respect to
-# the logits. You derive it and write it. Run time: 1 s.
+# Every weight moves because of one quantity: the gradient of the loss with respect
+# to the logits. You derive it and write it. Run time: 1 s.
 
 # %%
 import numpy as np
@@ -15,10 +15,10 @@ from metaplastic_np.exercises import check
 # %% [markdown]
 # ## Predict first
 #
-# A network is sure and wrong: it gives its label the probability 0.000001. Another is
-# undecided and gives it 0.5. The *loss* of the first is about 20 times that of the
-# second. How many times larger is its *gradient* at the label's logit? Write your guess
-# down, and why.
+# A network is sure and wrong: it gives its label the probability 0.000001. Another
+# is undecided and gives it 0.5. The *loss* of the first is about 20 times that of
+# the second. How many times larger is its *gradient* at the label's logit? Write
+# your guess down, and why.
 
 # %%
 prediction = ""  # your words
@@ -30,8 +30,8 @@ prediction = ""  # your words
 #
 # $$ L = -\frac{1}{n} \sum_i \log \frac{e^{Z_{i, y_i}}}{\sum_k e^{Z_{ik}}} $$
 #
-# Derive $\partial L / \partial Z_{ik}$ on paper: one case for $k = y_i$, one for all
-# others. They are one formula if you write the labels as one-hot rows.
+# Derive $\partial L / \partial Z_{ik}$ on paper: one case for $k = y_i$, one for
+# all others. They are one formula if you write the labels as one-hot rows.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -41,8 +41,9 @@ prediction = ""  # your words
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# $e^{1000}$ is no floating-point number. The softmax does not change when a constant is
-# subtracted from all logits of a row. Which constant makes every exponential at most 1?
+# $e^{1000}$ is no floating-point number. The softmax does not change when a
+# constant is subtracted from all logits of a row. Which constant makes every
+# exponential at most 1?
 #
 # </details>
 
@@ -85,10 +86,10 @@ for probability in (1e-6, 1e-3, 0.1, 0.5, 0.9, 0.999):
 # * The loss has no upper bound, the gradient has. What is the largest pull that one
 #   image can have?
 # * Each row of the gradient adds up to 0. Why must it?
-# * An image that is answered well hardly pulls. What does that mean for a network that
-#   is taught one item five epochs long: when does most of the learning happen?
+# * An image that is answered well hardly pulls. What does that mean for a network
+#   that is taught one item five epochs long: when does most of the learning happen?
 #
 # ## Reference
 #
-# Goodfellow, Bengio, Courville: Deep Learning, MIT Press 2016, section 6.2.2.3. In this
-# package: `metaplastic_np.softmax_cross_entropy_backward`.
+# Goodfellow, Bengio, Courville: Deep Learning, MIT Press 2016, section 6.2.2.3. In
+# this package: `metaplastic_np.softmax_cross_entropy_backward`.

@@ -15,8 +15,9 @@ from metaplastic_np.exercises import check
 # %% [markdown]
 # ## Predict first
 #
-# A unit's bias is -100: its ReLU is off for every image, and every image is answered
-# wrongly. After a million updates with plain gradient descent, what will the bias be?
+# A unit's bias is -100: its ReLU is off for every image, and every image is
+# answered wrongly. After a million updates with plain gradient descent, what will
+# the bias be?
 
 # %%
 prediction = ""  # your words
@@ -34,8 +35,8 @@ prediction = ""  # your words
 #
 # <details><summary>Hint 1</summary>
 #
-# The slope of the ReLU is 1 where its input $Z$ is above 0, and 0 elsewhere. Multiply
-# `d_outputs` by it before anything else.
+# The slope of the ReLU is 1 where its input $Z$ is above 0, and 0 elsewhere.
+# Multiply `d_outputs` by it before anything else.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -87,17 +88,15 @@ for unit, bias in enumerate(biases):
     down[0, unit] -= 1e-5
     slope = ((outputs(up) ** 2).sum() - (outputs(down) ** 2).sum()) / 2 / 2e-5
     share = (outputs(weights)[:, unit] > 0).mean()
-    numbers = (
-        f"{share:6.0%} {d_biases[unit]:8.4f} {d_weights[0, unit]:10.6f} {slope:12.6f}"
-    )
-    print(f"{unit:4d} {bias:6.1f} {numbers}")
+    print(f"{unit:4d} {bias:6.1f} {share:6.0%} {d_biases[unit]:8.4f}", end=" ")
+    print(f"{d_weights[0, unit]:10.6f} {slope:12.6f}")
 
 # %% [markdown]
 # ## Explain
 #
-# * A unit that is off for every image gets no gradient, and stays as it is, for ever.
-#   It is "dead". The paper's rigid synapse ($f = 0$) does not move either. What is the
-#   difference?
+# * A unit that is off for every image gets no gradient, and stays as it is, for
+#   ever. It is "dead". The paper's rigid synapse ($f = 0$) does not move either.
+#   What is the difference?
 # * `d_inputs` of the first layer is never needed. Why?
 #
 # ## Reference

@@ -3,8 +3,8 @@
 #
 # **What does it take to compute one line of a paper?**
 #
-# The plasticity of a synapse is one short formula. Written down as it stands it fails
-# in several places, without an error. Run time: 1 s.
+# The plasticity of a synapse is one short formula. Written down as it stands it
+# fails in several places, without an error. Run time: 1 s.
 
 # %%
 import numpy as np
@@ -26,7 +26,9 @@ prediction = ""  # your words
 #
 # A synapse of flexibility $f$, displaced by $d = w - w_0$, has the plasticity
 #
-# $$ p = 1 - \tanh^2(a) = \operatorname{sech}^2(a), \qquad a = s\,\frac{1 - f}{f}\,d $$
+# $$
+# p = 1 - \tanh^2(a) = \operatorname{sech}^2(a), \qquad a = s\,\frac{1 - f}{f}\,d
+# $$
 #
 # * $f = 1$: plastic for ever, $p = 1$.
 # * $f = 0$: rigid, $p = 0$, also at $d = 0$.
@@ -35,14 +37,15 @@ prediction = ""  # your words
 #
 # <details><summary>Hint 1</summary>
 #
-# Write $\cosh$ with exponentials. Multiply above and below until only $e^{-2|a|}$ is
-# left: it lies between 0 and 1 and cannot overflow.
+# Write $\cosh$ with exponentials. Multiply above and below until only $e^{-2|a|}$
+# is left: it lies between 0 and 1 and cannot overflow.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Dividing by 0 is allowed in NumPy (inf, and a warning that `np.errstate` silences).
-# Inf times 0 is nan. Decide at the end, with `np.where`, what a rigid synapse gets.
+# Dividing by 0 is allowed in NumPy (inf, and a warning that `np.errstate`
+# silences). Inf times 0 is nan. Decide at the end, with `np.where`, what a rigid
+# synapse gets.
 #
 # </details>
 
@@ -77,11 +80,12 @@ for displacement in (0.0, 1.0, 5.0, 15.0, 18.0, 19.0, 20.0, 25.0):
 # %% [markdown]
 # ## Explain
 #
-# * From which displacement on are the digits of the first column noise, and why there?
+# * From which displacement on are the digits of the first column noise, and why
+#   there?
 # * Would a training run in float32 notice? Think of learning rate times plasticity
 #   times gradient, added to a weight of size 0.05.
-# * A function that returns nan for rigid synapses *once* spoils a network *for ever*.
-#   Follow the nan through one forward and one backward pass.
+# * A function that returns nan for rigid synapses *once* spoils a network *for
+#   ever*. Follow the nan through one forward and one backward pass.
 #
 # ## References
 #

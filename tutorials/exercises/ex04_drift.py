@@ -15,8 +15,9 @@ from metaplastic_np.exercises import check
 # %% [markdown]
 # ## Predict first
 #
-# A synapse stiffens exponentially with its displacement. Does it come to rest at some
-# distance? If 100 units of effort take it 3 units far, how far does it get with 10,000?
+# A synapse stiffens exponentially with its displacement. Does it come to rest at
+# some distance? If 100 units of effort take it 3 units far, how far does it get
+# with 10,000?
 
 # %%
 prediction = ""  # your words
@@ -24,9 +25,9 @@ prediction = ""  # your words
 # %% [markdown]
 # ## Facts
 #
-# Let $x = s\,|w - w_0|$ be the scaled displacement and $c = (1 - f)/f$ the stiffness.
-# The *effort* $t = s\,\eta \sum |\partial L / \partial w|$ is the way that an ordinary
-# synapse would have gone. If plasticity is refreshed all the time,
+# Let $x = s\,|w - w_0|$ be the scaled displacement and $c = (1 - f)/f$ the
+# stiffness. The *effort* $t = s\,\eta \sum |\partial L / \partial w|$ is the way
+# that an ordinary synapse would have gone. If plasticity is refreshed all the time,
 #
 # $$ \frac{dx}{dt} = \operatorname{sech}^2(c x), \qquad x(0) = 0 $$
 #
@@ -47,12 +48,14 @@ prediction = ""  # your words
 
 # %%
 def effort(displacement, flexibility):
-    """Effort t that takes a synapse to the scaled displacement x. Numbers, f > 0."""
+    """Effort t that takes a synapse to the scaled distance x. Numbers, f > 0."""
     ### BEGIN SOLUTION
     stiffness = (1 - flexibility) / flexibility
     if stiffness == 0:
         return displacement
-    return displacement / 2 + np.sinh(2 * stiffness * displacement) / (4 * stiffness)
+    return displacement / 2 + np.sinh(2 * stiffness * displacement) / (
+        4 * stiffness
+    )
     ### END SOLUTION
 
 
@@ -77,7 +80,12 @@ for flexibility, marker in ((0.3, "o"), (0.5, "s"), (0.8, "^")):
     reached = np.linspace(0.01, path[-1], 12)
     cost = [effort(here, flexibility) for here in reached]
     axes.plot(
-        cost, reached, marker, color=line.get_color(), markersize=5, label="your law"
+        cost,
+        reached,
+        marker,
+        color=line.get_color(),
+        markersize=5,
+        label="your law",
     )
 axes.set(
     xlabel="effort t",
@@ -90,8 +98,8 @@ plt.show()
 # %% [markdown]
 # ## Explain
 #
-# * On this axis a straight line is a logarithm. Every ten times more effort buys the
-#   same extra distance. Which one, in terms of $c$?
+# * On this axis a straight line is a logarithm. Every ten times more effort buys
+#   the same extra distance. Which one, in terms of $c$?
 # * "Rigid after a while" is therefore wrong. What does a synapse that drifts as a
 #   logarithm imply for a memory that should last?
 # * The law needs a plasticity that is refreshed all the time. The paper computes it
@@ -99,6 +107,6 @@ plt.show()
 #
 # ## Reference
 #
-# Fusi, Drew, Abbott: Cascade models of synaptically stored memories, Neuron 45 (2005),
-# for another way to get slow forgetting. In this package: `measure_drift`, the inverse
-# of your function.
+# Fusi, Drew, Abbott: Cascade models of synaptically stored memories, Neuron 45
+# (2005), for another way to get slow forgetting. In this package: `measure_drift`,
+# the inverse of your function.

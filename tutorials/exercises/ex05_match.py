@@ -1,12 +1,12 @@
 # %% [markdown]
 # # Exercise 5: one flexibility to match a mixture
 #
-# **Does the hybrid network need its mixture, or would one flexibility everywhere do the
-# same?**
+# **Does the hybrid network need its mixture, or would one flexibility everywhere do
+# the same?**
 #
-# The paper mixes flexible and rigid synapses. The obvious control is a network in which
-# all are alike, with the best single $f$. You write the search that finds it. Run time:
-# 10 s.
+# The paper mixes flexible and rigid synapses. The obvious control is a network in
+# which all are alike, with the best single $f$. You write the search that finds it.
+# Run time: 10 s.
 
 # %%
 from dataclasses import replace
@@ -20,9 +20,9 @@ from metaplastic_np.exercises import SMALL, check
 # %% [markdown]
 # ## Predict first
 #
-# The flexibilities of the hybrid are spread evenly between 0 and 1. Which single $f$
-# gives the same balance between first and last item? 0.5, the mean? Less? More? Will
-# the rest of the curve match?
+# The flexibilities of the hybrid are spread evenly between 0 and 1. Which single
+# $f$ gives the same balance between first and last item? 0.5, the mean? Less? More?
+# Will the rest of the curve match?
 
 # %%
 prediction = ""  # your words
@@ -30,28 +30,29 @@ prediction = ""  # your words
 # %% [markdown]
 # ## Facts
 #
-# `balance(f)` runs a network and returns recall of the first item minus recall of the
-# last. A stiff network keeps the first, a flexible one the last, so balance *falls* as
-# $f$ grows from 0 to 1. Each call is expensive: find $f$ with `balance(f) == target` to
-# within 0.005, in at most 12 calls.
+# `balance(f)` runs a network and returns recall of the first item minus recall of
+# the last. A stiff network keeps the first, a flexible one the last, so balance
+# *falls* as $f$ grows from 0 to 1. Each call is expensive: find $f$ with
+# `balance(f) == target` to within 0.005, in at most 12 calls.
 #
 # <details><summary>Hint 1</summary>
 #
-# Keep an interval that contains the answer. Ask in its middle; the answer tells which
-# half to keep. How often must [0, 1] be halved until half of it is below 0.005?
+# Keep an interval that contains the answer. Ask in its middle; the answer tells
+# which half to keep. How often must [0, 1] be halved until half of it is below
+# 0.005?
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# If `balance(middle)` is above the target, the network is still too stiff: the $f$ you
-# look for is larger.
+# If `balance(middle)` is above the target, the network is still too stiff: the $f$
+# you look for is larger.
 #
 # </details>
 
 
 # %%
 def find_match(balance, target):
-    """Flexibility in [0, 1] at which the falling function `balance` equals `target`."""
+    """Flexibility in [0, 1] at which `balance`, a falling function, is `target`."""
     ### BEGIN SOLUTION
     low, high = 0.0, 1.0
     for _ in range(8):
@@ -106,13 +107,13 @@ plt.show()
 # %% [markdown]
 # ## Discuss
 #
-# * Mean recall with one flexibility is no lower than with the mixture. What does that
-#   say about the claim that *mixing* matters, for one pass through one list?
+# * Mean recall with one flexibility is no lower than with the mixture. What does
+#   that say about the claim that *mixing* matters, for one pass through one list?
 # * Why is the matching $f$ so much above the mean of the mixture? (Plasticity falls
 #   exponentially with $(1 - f)/f$: which synapses of the mixture do the work?)
 # * You matched on the seeds on which you compare. What would a fair test look like?
 #
 # ## Reference
 #
-# Cho, Lee, Baek, Paik, arXiv:2407.07133. Claims C10 and C11 of this package test both
-# halves of the question, on other seeds: `metaplastic_np.CLAIMS`.
+# Cho, Lee, Baek, Paik, arXiv:2407.07133. Claims C10 and C11 of this package test
+# both halves of the question, on other seeds: `metaplastic_np.CLAIMS`.

@@ -3,9 +3,9 @@
 #
 # **How few lies does it take to make a hybrid network forget?**
 #
-# The paper poisons a network that has learned its list: each item's images are shown
-# once more under the label of another item. The hybrid withstands. You attack it
-# better. Run time: 15 s.
+# The paper poisons a network that has learned its list: each item's images are
+# shown once more under the label of another item. The hybrid withstands. You attack
+# it better. Run time: 15 s.
 
 # %%
 from dataclasses import replace
@@ -18,9 +18,9 @@ from metaplastic_np.exercises import SMALL, check
 # %% [markdown]
 # ## Predict first
 #
-# You may show six poisoned presentations. Which attack does most harm: every item under
-# a *different* wrong label, as in the paper; all items under *one* wrong label; or a
-# single item under one wrong label, six times over? Rank the three.
+# You may show six poisoned presentations. Which attack does most harm: every item
+# under a *different* wrong label, as in the paper; all items under *one* wrong
+# label; or a single item under one wrong label, six times over? Rank the three.
 
 # %%
 prediction = ""  # your words
@@ -32,14 +32,14 @@ prediction = ""  # your words
 # `label`. A `Step` is poison if the label is wrong. (The non-targets that every
 # presentation contains have wrong labels, too, as always.)
 #
-# The victim has learned five items nine times over, on calibration seeds. You pass if
-# at most 70 % of its mean recall is left after at most 6 presentations. The checker
-# says what is left.
+# The victim has learned five items nine times over, on calibration seeds. You pass
+# if at most 70 % of its mean recall is left after at most 6 presentations. The
+# checker says what is left.
 #
 # <details><summary>Hint 1</summary>
 #
-# "0 is 1" and "1 is 2" want to move the last layer's weights in different directions.
-# What do "0 is 4" and "1 is 4" have in common?
+# "0 is 1" and "1 is 2" want to move the last layer's weights in different
+# directions. What do "0 is 4" and "1 is 4" have in common?
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -103,14 +103,15 @@ plt.show()
 # %% [markdown]
 # ## Discuss
 #
-# * Lies that contradict each other partly cancel. Is "robust to poisoning" a property
-#   of the network, or of the attack it was tested with?
+# * Lies that contradict each other partly cancel. Is "robust to poisoning" a
+#   property of the network, or of the attack it was tested with?
 # * One lie about *one* item harms *all* items. Through which images?
-# * Attack a network that has learned its list only once: `learned = list(range(5))`. Is
-#   it the mixture that protects, or nine repetitions of freezing?
+# * Attack a network that has learned its list only once:
+#   `learned = list(range(5))`. Is it the mixture that protects, or nine repetitions
+#   of freezing?
 #
 # ## Reference
 #
 # Cho, Lee, Baek, Paik, arXiv:2407.07133, data poisoning. On what a test against one
-# attack proves: Athalye, Carlini, Wagner: Obfuscated gradients give a false sense of
-# security, ICML 2018.
+# attack proves: Athalye, Carlini, Wagner: Obfuscated gradients give a false sense
+# of security, ICML 2018.

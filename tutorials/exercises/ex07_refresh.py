@@ -18,8 +18,8 @@ from metaplastic_np.exercises import SMALL, check
 # %% [markdown]
 # ## Predict first
 #
-# Plasticity that follows every update is always up to date. That sounds better. What
-# will happen to recall of the first, the middle and the last items?
+# Plasticity that follows every update is always up to date. That sounds better.
+# What will happen to recall of the first, the middle and the last items?
 
 # %%
 prediction = ""  # your words
@@ -32,15 +32,15 @@ prediction = ""  # your words
 # $$ d \leftarrow d - \eta\,p\,g,
 # \qquad p = \operatorname{sech}^2\!\left(s\,\frac{1-f}{f}\,d\right) $$
 #
-# * `refresh="presentation"`: $p$ is computed before the first update of a presentation
-#   and kept.
+# * `refresh="presentation"`: $p$ is computed before the first update of a
+#   presentation and kept.
 # * `refresh="update"`: $p$ is computed anew before every update.
 #
 # <details><summary>Hint 1</summary>
 #
 # Two loops, over presentations and over updates. The two settings differ only in
-# *where* the line stands that computes $p$. `mp.measure_plasticity` takes arrays, also
-# of one element.
+# *where* the line stands that computes $p$. `mp.measure_plasticity` takes arrays,
+# also of one element.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -77,8 +77,8 @@ print(check("ex07", learn))
 # ## Use it
 #
 # First one synapse under a steady pull, then a whole network, whose steepness was
-# balanced for the refresh once per presentation. A larger steepness does not mend the
-# other one.
+# balanced for the refresh once per presentation. A larger steepness does not mend
+# the other one.
 
 # %%
 pull = np.full((5, 20), -1.0)
@@ -96,7 +96,9 @@ for style, (name, (refresh, steepness)) in zip(
     settings = replace(
         SMALL, trials=20, networks=("hybrid",), steepness=steepness, refresh=refresh
     )
-    curve = mp.run_experiment(mp.load_digits(), settings).recall[0, :, -1].mean(axis=0)
+    curve = (
+        mp.run_experiment(mp.load_digits(), settings).recall[0, :, -1].mean(axis=0)
+    )
     right.plot(np.arange(1, 6), curve, style, label=name)
     print(f"{name:24s} recall by position", *(f"{recall:.2f}" for recall in curve))
 left.set(
@@ -128,5 +130,5 @@ plt.show()
 #
 # ## Reference
 #
-# Cho, Lee, Baek, Paik, arXiv:2407.07133. The logarithmic drift on the left is the law
-# of exercise 4.
+# Cho, Lee, Baek, Paik, arXiv:2407.07133. The logarithmic drift on the left is the
+# law of exercise 4.

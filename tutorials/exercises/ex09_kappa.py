@@ -3,8 +3,8 @@
 #
 # **How do you state a steepness so that another network can use it?**
 #
-# The paper's steepness is $4 \cdot 10^5$; ours is 10,900. Both may be the same setting.
-# You write the number that tells. Run time: 1 s.
+# The paper's steepness is $4 \cdot 10^5$; ours is 10,900. Both may be the same
+# setting. You write the number that tells. Run time: 1 s.
 
 # %%
 import numpy as np
@@ -15,9 +15,9 @@ from metaplastic_np.exercises import check
 # %% [markdown]
 # ## Predict first
 #
-# Put a black frame around every image, so that half of all pixels are always 0. Nothing
-# is learned differently. What happens to the root mean square displacement of *all*
-# weights of the first layer?
+# Put a black frame around every image, so that half of all pixels are always 0.
+# Nothing is learned differently. What happens to the root mean square displacement
+# of *all* weights of the first layer?
 
 # %%
 prediction = ""  # your words
@@ -30,8 +30,8 @@ prediction = ""  # your words
 #
 # $$ \kappa = s \cdot \mathrm{rms}(w - w_0) $$
 #
-# measured after the first presentation, over all weights that moved, all layers in one
-# pool. The root mean square is the root of the mean of the squares.
+# measured after the first presentation, over all weights that moved, all layers in
+# one pool. The root mean square is the root of the mean of the squares.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -48,7 +48,7 @@ prediction = ""  # your words
 
 # %%
 def kappa(weights, initial_weights, steepness):
-    """Dimensionless steepness, from s and two lists of weights, a matrix per layer."""
+    """Kappa, from s and two lists of weights, a matrix per layer."""
     ### BEGIN SOLUTION
     pairs = zip(weights, initial_weights, strict=True)
     displacement = np.concatenate([(now - birth).ravel() for now, birth in pairs])
@@ -63,8 +63,8 @@ print(check("ex09", kappa))
 # %% [markdown]
 # ## Use it
 #
-# The same network on the bare and on the framed images. The weights of the frame are
-# new, all others are the same.
+# The same network on the bare and on the framed images. The weights of the frame
+# are new, all others are the same.
 
 # %%
 rng = np.random.default_rng(0)
@@ -93,9 +93,14 @@ for name, network in (("bare", bare), ("framed", framed)):
         images=images, labels=shown.labels, order=shown.order
     )
     mp.learn_item(
-        network, rule, presentation, settings=mp.LearningSettings(learning_rate=0.05)
+        network,
+        rule,
+        presentation,
+        settings=mp.LearningSettings(learning_rate=0.05),
     )
-    moves = [now - before for now, before in zip(network.weights, birth, strict=True)]
+    moves = [
+        now - before for now, before in zip(network.weights, birth, strict=True)
+    ]
     everything = np.concatenate([move.ravel() for move in moves])
     naive = 500.0 * np.sqrt(np.mean(everything**2))
     print(f"{name:8s} {kappa(network.weights, birth, 500.0):8.4f} {naive:10.4f}")
@@ -104,10 +109,10 @@ for name, network in (("bare", bare), ("framed", framed)):
 # ## Explain
 #
 # * Which of the two numbers would you report in a paper, and why?
-# * Double the learning rate: what must happen to $s$ to keep the same curve, to first
-#   order?
-# * Why is kappa measured after the *first* presentation, and why is it then the same
-#   for all networks without rigid synapses?
+# * Double the learning rate: what must happen to $s$ to keep the same curve, to
+#   first order?
+# * Why is kappa measured after the *first* presentation, and why is it then the
+#   same for all networks without rigid synapses?
 #
 # ## Reference
 #

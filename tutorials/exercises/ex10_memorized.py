@@ -3,8 +3,8 @@
 #
 # **When may you say that a network has memorized an item?**
 #
-# Two tests differ in one sign, "more than" or "at least". They disagree about the items
-# that matter most. Run time: 3 s.
+# Two tests differ in one sign, "more than" or "at least". They disagree about the
+# items that matter most. Run time: 3 s.
 
 # %%
 from dataclasses import replace
@@ -20,9 +20,9 @@ from metaplastic_np.exercises import SMALL, check
 # ## Predict first
 #
 # A network never gives the answer 3: not once, to no image. Test A asks how often
-# shuffled labels give *more* hits than the network has; test B, *at least as many*. If
-# this happens in less than 5 % of shuffles, the item counts as memorized. What does
-# each test say about item 3?
+# shuffled labels give *more* hits than the network has; test B, *at least as many*.
+# If this happens in less than 5 % of shuffles, the item counts as memorized. What
+# does each test say about item 3?
 
 # %%
 prediction = ""  # your words
@@ -30,10 +30,10 @@ prediction = ""  # your words
 # %% [markdown]
 # ## Facts
 #
-# There are `total` test images. The network gave the answer $k$ to `answered` of them,
-# `belong` show item $k$, and `hits` are both. If answers had nothing to do with images,
-# hits $X$ would be hypergeometric: draw `answered` of `total` images without putting
-# back, and count those that belong.
+# There are `total` test images. The network gave the answer $k$ to `answered` of
+# them, `belong` show item $k$, and `hits` are both. If answers had nothing to do
+# with images, hits $X$ would be hypergeometric: draw `answered` of `total` images
+# without putting back, and count those that belong.
 #
 # $$ P(X = h) = \binom{B}{h} \binom{T - B}{A - h} / \binom{T}{A} $$
 #
@@ -47,8 +47,8 @@ prediction = ""  # your words
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# An item that is never answered has 0 hits, and $P(X \ge 0) = 1$ whatever the numbers
-# are.
+# An item that is never answered has 0 hits, and $P(X \ge 0) = 1$ whatever the
+# numbers are.
 #
 # </details>
 
@@ -71,8 +71,8 @@ print(check("ex10", p_value))
 # %% [markdown]
 # ## Use it
 #
-# A conventional network after a list of five items, taught without non-targets. Test A
-# is "more than", test B is yours.
+# A conventional network after a list of five items, taught without non-targets.
+# Test A is "more than", test B is yours.
 
 # %%
 settings = replace(SMALL, trials=3, networks=("conventional",), non_target="none")
@@ -97,7 +97,8 @@ for trial, counts in enumerate(confusion):
 # %%
 one, other = hypergeom.sf(4, 40, 10, 12), hypergeom.sf(4, 40, 12, 10)
 print(
-    f"belong and answered swapped: {one:.12f} and {other:.12f}", np.isclose(one, other)
+    f"belong and answered swapped: {one:.12f} and {other:.12f}",
+    np.isclose(one, other),
 )
 
 # %% [markdown]
@@ -112,5 +113,6 @@ print(
 #
 # ## Reference
 #
-# Phipson, Smyth: Permutation p-values should never be zero, Statistical Applications in
-# Genetics and Molecular Biology 9 (2010). In this package: `measure_memorized`.
+# Phipson, Smyth: Permutation p-values should never be zero, Statistical
+# Applications in Genetics and Molecular Biology 9 (2010). In this package:
+# `measure_memorized`.

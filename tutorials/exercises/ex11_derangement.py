@@ -3,8 +3,8 @@
 #
 # **How do you draw labels at random so that none of them is right?**
 #
-# To poison a list, every item needs the label of another. Shuffling is the first idea,
-# and it does not do. Run time: 2 s.
+# To poison a list, every item needs the label of another. Shuffling is the first
+# idea, and it does not do. Run time: 2 s.
 
 # %%
 from collections import Counter
@@ -17,8 +17,8 @@ from metaplastic_np.exercises import check
 # %% [markdown]
 # ## Predict first
 #
-# Shuffle the labels of 10 items. How many items get their own label back, on average?
-# And if there are 1,000 items?
+# Shuffle the labels of 10 items. How many items get their own label back, on
+# average? And if there are 1,000 items?
 
 # %%
 prediction = ""  # your words
@@ -26,15 +26,15 @@ prediction = ""  # your words
 # %% [markdown]
 # ## Facts
 #
-# A permutation that leaves nothing in its place is a *derangement*. Of 4 items there
-# are 24 permutations and 9 derangements. Yours must be drawn uniformly: each equally
-# likely. All random numbers come from `rng`, a `numpy.random.Generator`, so that equal
-# seeds give equal experiments.
+# A permutation that leaves nothing in its place is a *derangement*. Of 4 items
+# there are 24 permutations and 9 derangements. Yours must be drawn uniformly: each
+# equally likely. All random numbers come from `rng`, a `numpy.random.Generator`, so
+# that equal seeds give equal experiments.
 #
 # <details><summary>Hint 1</summary>
 #
-# Repairing a bad permutation, by swapping what is in its place, makes some derangements
-# more likely than others. Shifting by one gives only a single cycle.
+# Repairing a bad permutation, by swapping what is in its place, makes some
+# derangements more likely than others. Shifting by one gives only a single cycle.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -62,17 +62,20 @@ print(check("ex11", draw_poison))
 # %% [markdown]
 # ## Use it
 #
-# What a plain shuffle leaves unpoisoned, for lists of several lengths; then your own
-# draws.
+# What a plain shuffle leaves unpoisoned, for lists of several lengths; then your
+# own draws.
 
 # %%
 rng = np.random.default_rng(0)
 print("items   right labels on average   share of derangements")
 for n_items in (4, 10, 100, 1000):
     right = [
-        int((rng.permutation(n_items) == np.arange(n_items)).sum()) for _ in range(4000)
+        int((rng.permutation(n_items) == np.arange(n_items)).sum())
+        for _ in range(4000)
     ]
-    print(f"{n_items:5d} {np.mean(right):25.3f} {np.mean(np.equal(right, 0)):23.3f}")
+    print(
+        f"{n_items:5d} {np.mean(right):25.3f} {np.mean(np.equal(right, 0)):23.3f}"
+    )
 
 drawn = Counter(tuple(draw_poison(4, rng)) for _ in range(9000))
 for labels, count in sorted(drawn.items()):

@@ -3,9 +3,9 @@
 #
 # **How much of forgetting is learning something wrong?**
 #
-# While one item is taught, images of all others are shown too, under labels that are
-# neither theirs nor the item's. You draw those labels, then ask what they do. Run time:
-# 8 s.
+# While one item is taught, images of all others are shown too, under labels that
+# are neither theirs nor the item's. You draw those labels, then ask what they do.
+# Run time: 8 s.
 
 # %%
 from dataclasses import replace
@@ -19,9 +19,9 @@ from metaplastic_np.exercises import SMALL, check
 # %% [markdown]
 # ## Predict first
 #
-# Of all images in a presentation, what share has a wrong label? If those images were
-# left out, or shown under their true labels, would the conventional network still
-# forget?
+# Of all images in a presentation, what share has a wrong label? If those images
+# were left out, or shown under their true labels, would the conventional network
+# still forget?
 
 # %%
 prediction = ""  # your words
@@ -31,14 +31,14 @@ prediction = ""  # your words
 #
 # While `item` is presented, $n$ images of the item `shown` need labels. Of the
 # `n_items` labels two are excluded: `shown`, which would be the truth, and `item`,
-# which is being taught. Spread the $n$ images evenly over the others. If that does not
-# come out even, the remainder goes to *different* labels, drawn at random, so that no
-# label is favored in the long run.
+# which is being taught. Spread the $n$ images evenly over the others. If that does
+# not come out even, the remainder goes to *different* labels, drawn at random, so
+# that no label is favored in the long run.
 #
 # <details><summary>Hint 1</summary>
 #
-# `divmod(n, len(others))` tells how often each label comes for sure, and how many are
-# left over.
+# `divmod(n, len(others))` tells how often each label comes for sure, and how many
+# are left over.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -66,21 +66,27 @@ print(check("ex12", draw_labels))
 # ## Use it
 #
 # A presentation of item 0 with 200 images: 50 of each of the four others, 200 wrong
-# labels in all. Then the ablation: the paper's permuted labels, no non-targets, or true
-# labels (rehearsal).
+# labels in all. Then the ablation: the paper's permuted labels, no non-targets, or
+# true labels (rehearsal).
 
 # %%
 rng = np.random.default_rng(0)
 print("item   labels 0 to 4")
 for shown in range(1, 5):
-    print(f"{shown:4d}  ", np.bincount(draw_labels(50, 0, shown, 5, rng), minlength=5))
+    print(
+        f"{shown:4d}  ", np.bincount(draw_labels(50, 0, shown, 5, rng), minlength=5)
+    )
 
-figure, panels = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True, layout="constrained")
+figure, panels = plt.subplots(
+    1, 2, figsize=(8, 3.6), sharey=True, layout="constrained"
+)
 for non_target, style in {"permuted": "o-", "none": "s--", "true": "^:"}.items():
     settings = replace(
         SMALL, trials=20, networks=("conventional", "hybrid"), non_target=non_target
     )
-    curves = mp.run_experiment(mp.load_digits(), settings).recall[:, :, -1].mean(axis=1)
+    curves = (
+        mp.run_experiment(mp.load_digits(), settings).recall[:, :, -1].mean(axis=1)
+    )
     for axes, network, curve in zip(panels, settings.networks, curves, strict=True):
         axes.plot(np.arange(1, 6), curve, style, label=non_target)
         axes.set(title=network, xlabel="serial position", ylim=(0, 1.02))
@@ -97,13 +103,14 @@ plt.show()
 #
 # * Without non-targets the conventional network forgets, too. What does it learn to
 #   answer?
-# * With true labels a network without any metaplasticity keeps its items. Is it then
-#   fair to call the conventional network's forgetting "catastrophic"? What did the true
-#   labels cost?
-# * Why do wrong labels, rather than none, keep a network from answering the newest item
-#   always?
+# * With true labels a network without any metaplasticity keeps its items. Is it
+#   then fair to call the conventional network's forgetting "catastrophic"? What did
+#   the true labels cost?
+# * Why do wrong labels, rather than none, keep a network from answering the newest
+#   item always?
 #
 # ## Reference
 #
-# Robins: Catastrophic forgetting, rehearsal and pseudorehearsal, Connection Science 7
-# (1995). In this package: `draw_presentation`, `Settings(non_target=...)`, claim C12.
+# Robins: Catastrophic forgetting, rehearsal and pseudorehearsal, Connection Science
+# 7 (1995). In this package: `draw_presentation`, `Settings(non_target=...)`, claim
+# C12.
