@@ -61,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = () if found.options is None else (_make(found.options, found),)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
+        warnings.filterwarnings("default", module="metaplastic_np")  # a line, also under -W error
         return _guarded(found.command, *options)
 
 
