@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     with warnings.catch_warnings(), _stopped_by_sigterm() as stops:
         warnings.showwarning = _show_warning
+        warnings.filterwarnings("default", module="metaplastic_np")  # a line, also under -W error
         return _guarded(arguments, stops)
 
 

@@ -545,7 +545,26 @@ def make_run_files() -> dict[str, bytes]:
 def make_file_seeds(name: str) -> list[bytes]:
     """A file of a run, and another one in its place."""
     files = make_run_files()
-    return [files[name], files["serial-position.npz"], b"", b"PK"]
+    found_before = []
+    if name == "serial-position.npz":
+        found_before = [say_otherwise(files[name], facts) for facts in BELIEVED.values()]
+    return [files[name], files["serial-position.npz"], b"", b"PK", *found_before]
+
+
+BELIEVED = {  # headers of results that once got through to an exception in the report
+    "no machine": {"machine": None},
+    "seconds of words": {"seconds_by_trial": ["1", "2"]},
+    "seconds without end": {"seconds_by_trial": [1e308, 1e308]},
+    "one time for all": {"seconds_by_trial": 3.0},
+}
+
+
+def say_otherwise(data: bytes, facts: dict[str, object]) -> bytes:
+    """A file of a run whose header says something else."""
+    with np.load(io.BytesIO(data)) as found:
+        arrays = {name: found[name] for name in found.files}
+    header = {**json.loads(arrays.pop("header").item()), **facts}
+    return write_npz({"header": np.array(json.dumps(header)), **arrays})
 
 
 def go_on(name: str, path: Path, data: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 import gc
 import signal
+from dataclasses import replace
 
 import fuzz
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 from metaplastic_np import cli
 from metaplastic_np._util import storage
-from metaplastic_np.cli import commands
+from metaplastic_np.cli import commands, plans
+from metaplastic_np.experiments import results
 
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "setitimer"), reason="the fuzzer stops what hangs by a signal"
@@ -95,6 +97,25 @@ def test_a_broken_reader_is_found(reader, monkeypatch, tmp_path):
     assert found["failures"] > 0
     assert any(words in line for line in said), said
     assert len(list(tmp_path.iterdir())) == found["failures"]
+
+
+@pytest.mark.parametrize("kind", fuzz.BELIEVED)
+def test_a_header_that_is_believed_is_found_in_the_report(kind, patched, monkeypatch):
+    name = "serial-position.npz"
+    data = fuzz.say_otherwise(fuzz.make_run_files()[name], fuzz.BELIEVED[kind])
+    assert not fuzz.go_on(name, patched, data)
+    read = results.load_results
+
+    def believe(path):
+        """Read it as it was, and believe what it says."""
+        header = storage.read_arrays(path)[1]
+        path.write_bytes(fuzz.make_run_files()[name])
+        return replace(read(path), header=header)
+
+    monkeypatch.setattr(commands, "load_results", believe)
+    monkeypatch.setattr(plans, "load_results", believe)
+    with pytest.raises(AssertionError, match="please report it"):
+        fuzz.go_on(name, patched, data)
 
 
 def test_a_list_longer_than_the_data_is_refused_before_it_is_drawn(capsys):

@@ -392,7 +392,6 @@ def test_a_worker_that_dies_exits_1_and_tells_what_is_kept(capsys, monkeypatch):
     assert "a worker process died" in err
 
 
-@pytest.mark.filterwarnings("default")  # as for a user
 @pytest.mark.parametrize("resume", [[], ["--resume"]])
 def test_a_damaged_trial_is_set_aside_in_one_line(resume, capsys):
     FOLDER.mkdir(parents=True)

@@ -201,12 +201,29 @@ def test_other_settings_in_the_folder_are_refused_before_a_balance(own, tmp_path
 # --- what results say about how they were made ---------------------------------------
 
 
+TINY = {"hidden": (6,), "epochs": 1, "batch_size": 600, "trials": 2}
+
+
 @pytest.fixture
-def small_preset(monkeypatch, made):
-    """Plans as small as those of `made`, as if they were the presets'."""
-    plan = {run: mp.load_results(made / f"{run}.npz").settings for run in sorted(RUNS)[:2]}
-    monkeypatch.setattr(commands, "plan_runs", lambda *_, **__: dict(plan))
-    return plan
+def undrawn(monkeypatch):
+    """Figures take longer than all that is tested here."""
+
+    def write(_, stem):
+        paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "svg")]
+        for path in paths:
+            path.write_bytes(b"<svg/>")
+        return paths
+
+    monkeypatch.setattr(commands, "save_figure", write)
+
+
+@pytest.fixture
+def small_preset(monkeypatch, undrawn):
+    """Small runs, as if they were a preset's."""
+    plan = mp.paper.plan_runs(mp.load_digits(), "quick")
+    small = {run: replace(plan[run], **TINY) for run in ("biased-flexibility", "non-target-true")}
+    monkeypatch.setattr(commands, "plan_runs", lambda *_, **__: dict(small))
+    return small
 
 
 def look(folder):
@@ -254,17 +271,16 @@ def test_a_preset_with_other_settings_is_none(words, small_preset, tmp_path, mon
     assert look(tmp_path) == ("custom", False)
 
 
-def test_own_images_called_digits_are_nobody_elses(own, tmp_path, monkeypatch):
+def test_own_images_called_digits_are_nobody_elses(own, tmp_path, monkeypatch, undrawn):
     """Not the settings, the flexibility, the name or the command of the bundled ones."""
     path = tmp_path / "digits.npz"
     path.write_bytes(own.read_bytes())
     plan = mp.paper.plan_runs(mp.load_npz(path), "quick")
     assert plan["hebb-repetition"].networks == ("homogeneous:0.8",)
-    tiny = {"hidden": (6,), "epochs": 1, "trials": 2}
     monkeypatch.setattr(
         commands,
         "plan_runs",
-        lambda *_, **__: {"serial-position": replace(plan["serial-position"], **tiny)},
+        lambda *_, **__: {"serial-position": replace(plan["serial-position"], **TINY)},
     )
     monkeypatch.setattr(steepness, "balance_steepness", lambda *_, **__: 250.0)
     out = tmp_path / "out"
@@ -282,7 +298,7 @@ def test_seeds_and_images_that_differ_are_not_told_as_one(made):
     assert (judged["seed"], judged["dataset"]) == (None, "digits, own")
 
 
-def test_a_report_passes_over_files_that_are_no_results(made, tmp_path, capsys):
+def test_a_report_passes_over_files_that_are_no_results(made, tmp_path, capsys, undrawn):
     (tmp_path / "serial-position.npz").write_bytes((made / "serial-position.npz").read_bytes())
     mp.save_network(tmp_path / "net.npz", mp.init_network((4, 2), rng=np.random.default_rng(0)))
     np.savez(tmp_path / "own.npz", train_images=np.zeros((3, 2)))
