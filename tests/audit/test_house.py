@@ -71,7 +71,7 @@ def test_the_house_stays_small_enough_to_read_in_an_afternoon():
     lines = {name: count_code(path) for name, path in MODULES.items()}
     assert sum(lines[name] for name in CORE) < 1500
     assert sum(n for name, n in lines.items() if name.startswith("_fast/")) < 400
-    assert sum(lines.values()) <= 6000
+    assert sum(lines.values()) <= 7000
     for name, path in MODULES.items():
         assert len(path.read_text(encoding="utf-8").splitlines()) < 500, name
 
