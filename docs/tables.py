@@ -162,7 +162,11 @@ def make_verdicts(runs: dict[str, Any]) -> str:
     lines = ["| run | holds | fails | undecided | command |", "|---|---|---|---|---|"]
     for _, run in sorted(runs.items(), reverse=True):
         found = [
-            ", ".join(claim["id"] for claim in run["claims"] if claim["verdict"] == verdict)
+            ", ".join(
+                claim["id"]
+                for claim in run["claims"]
+                if claim["verdict"] == verdict and _is_as_now(claim)
+            )
             for verdict in MARKS
         ]
         lines.append("| " + " | ".join([make_name(run), *found, f"`{make_command(run)}`"]) + " |")
@@ -178,17 +182,30 @@ def make_table(run: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for claim in run["claims"]:
-        low, high = claim["interval"]
-        cells = [
-            f"**{claim['id']}** {claim['statement']}",
-            MARKS[claim["verdict"]],
-            f"{claim['estimate']:+.3f}",
-            f"{low:+.3f} to {high:+.3f}",
-            str(claim["n"]),
-            "too few trials" if claim["controls"] is None else f"{claim['controls']} of 20",
-        ]
+        statement = mp.paper.CLAIMS[claim["id"]].statement
+        cells = [f"**{claim['id']}** {statement}", *_tell_verdict(claim)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _tell_verdict(claim: dict[str, Any]) -> list[str]:
+    """Verdict, margin, bounds, trials and controls; or that the run was asked something else."""
+    if not _is_as_now(claim):
+        return ["asked otherwise then", "", "", "", ""]
+    low, high = claim["interval"]
+    held = claim["controls"]
+    return [
+        MARKS[claim["verdict"]],
+        f"{claim['estimate']:+.3f}",
+        f"{low:+.3f} to {high:+.3f}",
+        str(claim["n"]),
+        "too few trials" if held is None else f"{held} of 20",
+    ]
+
+
+def _is_as_now(claim: dict[str, Any]) -> bool:
+    """Whether a claim that was judged some time ago says what it says today."""
+    return claim["statement"] == mp.paper.CLAIMS[claim["id"]].statement
 
 
 def make_size(found: dict[str, Any]) -> str:

@@ -97,7 +97,7 @@ plt.show()
 # It is the most instructive result in the package. The network with random
 # flexibilities does what the paper says it does; but there is no evidence that
 # *after one pass* it does so because it is mixed. A plasticity between the two
-# extremes is enough. What mixing is good for is the next lesson.
+# extremes is enough. Whether mixing is good for anything else is the next lesson.
 #
 # A trap on the way: choosing the best of six on the very trials that judge it
 # flatters the winner. The claim chooses f on calibration seeds and judges on
