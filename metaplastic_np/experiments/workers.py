@@ -90,10 +90,8 @@ def open_pool(jobs: int) -> Iterator[Executor | None]:
 
 def _limit_jobs(jobs: int) -> int:
     """How many workers to start; say so if they are fewer than asked for."""
-    cores = count_cores()
-    most, reason = cores, f"cores that can be used: {cores}"
-    if sys.platform == "win32" and cores > WINDOWS_MOST:
-        most, reason = WINDOWS_MOST, f"Windows waits for at most {WINDOWS_MOST}"
+    most = count_cores() if sys.platform != "win32" else min(count_cores(), WINDOWS_MOST)
+    reason = f"cores that can be used: {most}"
     if getattr(sys.modules["__main__"], "__file__", "") == "<stdin>":
         most, reason = 1, "workers cannot read again a script that came from standard input"
     if current_process().daemon:

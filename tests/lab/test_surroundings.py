@@ -217,7 +217,7 @@ def in_a_worker(kind):
 @pytest.mark.parametrize(("kind", "expected"), [("command", 0), ("api", (3, 2, 4, 3))])
 def test_in_a_worker_of_another_pool_trials_run_in_it(kind, expected, capfd):
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply(in_a_worker, (kind,)) == expected
+        assert pool.apply_async(in_a_worker, (kind,)).get(timeout=120) == expected
     err = capfd.readouterr().err
     assert err.count("\n") == (kind == "command")
     if err:
