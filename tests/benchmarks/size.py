@@ -18,7 +18,7 @@ import metaplastic_np as mp
 from metaplastic_np.metrics import measure_bounds, measure_interval
 
 SEED = 10900
-TRIALS = {"serial-position": 120, "data-poisoning": 40}
+TRIALS = {"serial-position": 60, "data-poisoning": 16}
 CLAIMS = {"C1": "serial-position", "C2": "serial-position", "C3": "serial-position"}
 CLAIMS |= {"C6": "data-poisoning", "C7": "data-poisoning"}
 RUNS = 2000
