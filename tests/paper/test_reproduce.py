@@ -150,7 +150,7 @@ def test_own_data_are_balanced_first_and_a_resume_keeps_what_was_found(
 
 
 def test_a_steepness_is_for_the_same_images_and_settings_whatever_the_files_name(
-    own, tmp_path, monkeypatch
+    own, tmp_path, monkeypatch, undrawn
 ):
     asked = []
     monkeypatch.setattr(
