@@ -638,6 +638,11 @@ def test_results_without_their_facts_are_refused(results, tmp_path):
 CONTRADICTIONS = {
     "recall": ({"recall": lambda r: r[..., ::-1]}, {}, "its recall contradicts its confusion"),
     "confusion": ({"confusion": lambda c: -c}, {}, "its confusion cannot be right"),
+    "counts below 0 that add up": (
+        {"confusion": lambda c: c + np.array([200, -200, 0, 0])},
+        {},
+        "its confusion cannot be right",
+    ),
     "counts of halves": ({"confusion": lambda c: c / 2}, {}, "its confusion cannot be right"),
     "recall by epoch": (
         {"recall_by_epoch": lambda r: r + 2},
