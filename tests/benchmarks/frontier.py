@@ -10,7 +10,7 @@ plane of recall after one pass over a list and recall after nine, each side is a
 `choose` measures both frontiers on a calibration seed and picks the networks to compare. `judge`
 learns these on a fresh seed and compares them trial by trial. Both write
 ``metaplastic_np/data/frontier-DATASET.json``, which :func:`metaplastic_np.paper.load_frontier`
-reads; `judge` also draws ``docs/figures/frontier-DATASET.png`` and ``.svg``.
+reads. `judge` and `draw` draw ``docs/figures/frontier-DATASET.png``.
 """
 
 import argparse
@@ -122,7 +122,10 @@ def draw_frontiers(found, title):
         axes.plot(means[:, 0], means[:, -1], **style, label=label)
         for name, mean in zip(names, means, strict=True):
             value = f"{what} {name.partition(':')[2]}"
-            axes.annotate(value, mean[[0, -1]], (5, 5), textcoords="offset points", fontsize=8)
+            side = (-6, -10, "right") if kind == "hybrid" else (6, 4, "left")
+            axes.annotate(
+                value, mean[[0, -1]], side[:2], ha=side[2], textcoords="offset points", fontsize=8
+            )
         judged = {n: np.array(r) for n, r in found["judged"]["recall"].items() if n in names}
         for number, recall in enumerate(judged.values()):
             mean, half = recall.mean(axis=0), mp.metrics.measure_interval(recall)
@@ -139,38 +142,34 @@ def draw_frontiers(found, title):
 
 
 def main():
-    """Choose, or judge; print and write what came of it."""
+    """Choose, judge or draw; print and write what came of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("choose", "judge"))
+    parser.add_argument("what", choices=("choose", "judge", "draw"))
     parser.add_argument("--dataset", choices=("digits", "mnist"), default="digits")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     dataset = mp.scenarios.load_dataset(options.dataset)
     file = ROOT / "metaplastic_np" / "data" / f"frontier-{options.dataset}.json"
+    found = {} if options.what == "choose" else json.loads(file.read_text("utf-8"))
     with mp.open_pool(options.jobs) as executor:
         if options.what == "choose":
             recall = learn_networks(dataset, (*HYBRIDS, *HOMOGENEOUS), executor=executor, **CHOOSE)
             found = {"calibration": {**CHOOSE, "recall": recall}, "pairs": choose_pairs(recall)}
-        else:
-            found = json.loads(file.read_text("utf-8"))
+        if options.what == "judge":
             names = dict.fromkeys(name for pair in found["pairs"].values() for name in pair)
             recall = learn_networks(dataset, names, executor=executor, **JUDGE)
-            found["command"] = (
-                f"python tests/benchmarks/frontier.py judge --dataset {options.dataset}"
-            )
-            found["judged"] = {**JUDGE, "recall": recall}
+            command = f"python tests/benchmarks/frontier.py judge --dataset {options.dataset}"
+            found |= {"command": command, "judged": {**JUDGE, "recall": recall}}
             found["comparisons"] = {
                 question: compare_pair(recall[hybrid], recall[other])
                 for question, (hybrid, other) in found["pairs"].items()
             }
-            figure = draw_frontiers(
-                found, f"Does mixing serve two time scales? ({options.dataset})"
-            )
-            for ending in ("png", "svg"):
-                name = f"frontier-{options.dataset}.{ending}"
-                figure.savefig(ROOT / "docs" / "figures" / name, dpi=150)
     file.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     print(json.dumps({key: found.get(key) for key in ("pairs", "comparisons")}, indent=1))
+    if "judged" in found:
+        figure = draw_frontiers(found, f"Does mixing serve two time scales? ({options.dataset})")
+        name = f"frontier-{options.dataset}.png"
+        figure.savefig(ROOT / "docs" / "figures" / name, dpi=150)
 
 
 if __name__ == "__main__":
