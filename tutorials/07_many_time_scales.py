@@ -80,8 +80,9 @@ for question, rows in found["comparisons"].items():
 # after nine, by two images in a hundred. But nobody has to use *that* flexibility:
 # chosen for all the time scales together, one flexibility recalls as much as the
 # mixture does. On MNIST it recalls more ([what was found](../docs/claims.md)). So
-# the story is half right: stiff synapses are used up first. But a mixture buys
-# nothing that one well-chosen flexibility does not.
+# the story is half right: stiff synapses are used up first. But for two time scales
+# a mixture buys little here, and nothing on MNIST, that one well-chosen flexibility
+# does not.
 #
 # ## The same list, nine times
 #
