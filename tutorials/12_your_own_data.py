@@ -72,9 +72,10 @@ plt.show()
 # ## One file
 #
 # Four arrays in an npz file are all. On the command line it is
-# `--dataset gratings.npz`. Whole numbers of 0 to 255 are taken for pixels and divided by
-# 255, if both parts hold them; other numbers go in as they are. Labels may be names, too:
-# whatever can be told apart is a class ([data](../docs/data.md)).
+# `--dataset gratings.npz`. Whole numbers of 0 to 255 are taken for pixels and
+# divided by 255, if both parts hold them; other numbers go in as they are. Labels
+# may be names, too: whatever can be told apart is a class
+# ([data](../docs/data.md)).
 
 # %%
 with tempfile.TemporaryDirectory() as folder:

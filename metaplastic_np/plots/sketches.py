@@ -73,10 +73,13 @@ def plot_curves(
     ylabel, xlabel = _names_of_axes(what)
     if axes is None:
         _, axes = plt.subplots(figsize=(7.2, 4.2))
-    axes.figure.set_layout_engine("constrained")
+    figure = axes.get_figure(root=True)
+    if figure is not None:
+        figure.set_layout_engine("constrained")
     others = [name for name in curves if _network(name) is None]
     colors = dict(zip(others, plt.cm.plasma(np.linspace(0, 0.85, len(others))), strict=True))
-    places, seen = set(), set()
+    places: set[float] = set()
+    seen: set[str] = set()
     for name, values in curves.items():
         across, up = values if isinstance(values, tuple) else (x, values)
         across = np.arange(1, len(up) + 1) if across is None else np.asarray(across)
@@ -116,7 +119,7 @@ def _network(name: str) -> str | None:
 
 
 def plot_tables(
-    tables: Mapping[str, NDArray[np.floating]], what: str, *, colors: str, top: float | None = 1.0
+    tables: Mapping[str, NDArray[np.float64]], what: str, *, colors: str, top: float | None = 1.0
 ) -> None:
     """Plot tables side by side, their numbers as colors on one scale.
 
