@@ -28,7 +28,7 @@ from .errors import InputError, has_shape
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 BACKENDS = ("auto", "numba", "numpy")
 PIECE = 1_000_000  # how many numbers are tested at once
-MOST_COUNTED = 10**8  # of anything: more is a slip of the keyboard, and no array has room for it
+MOST_COUNTED = 10**9  # of anything: more is a slip of the keyboard, and no array has room for it
 LEAST_MEMORY = 600 * 2**20  # bytes; most of them are libraries: Numba, LLVM, SciPy
 MOST_SHOWN = 200  # how many letters of a wrong argument a message shows
 

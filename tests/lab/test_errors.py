@@ -643,11 +643,11 @@ CASES = {
     # slips of the keyboard
     "a hidden layer of 10^30 units": (
         lambda: mp.Settings(hidden=(10**30,)),
-        "`hidden` must be at most 100000000; got 10{30}$",
+        "`hidden` must be at most 1000000000; got 10{30}$",
     ),
     "10^30 frozen features": (
         lambda: mp.Settings(n_features=10**30),
-        "`n_features` must be at most 100000000; got 10{30}$",
+        "`n_features` must be at most 1000000000; got 10{30}$",
     ),
     "ten million trials": (
         lambda: mp.Settings(trials=10**7),
