@@ -136,8 +136,8 @@ axes.set(xscale="log", yscale="log", title="In time, every f is a power law")
 plt.show()
 
 # %% [markdown]
-# Each tenfold effort adds nearly the same distance, and every line is straight in the
-# end.
+# Each tenfold effort adds nearly the same distance, and every line is straight in
+# the end.
 #
 # ## What makes it stick
 #

@@ -132,9 +132,9 @@ plt.show()
 # ## What to try
 #
 # * Reverse `early`: frequent items last. What would you have concluded?
-# * What share of orders would be balanced within 0.15 if the three correlations were
-#   independent? Predict it from the histograms, then count in 50,000 orders. Why is
-#   it more?
+# * What share of orders would be balanced within 0.15 if the three correlations
+#   were independent? Predict it from the histograms, then count in 50,000 orders.
+#   Why is it more?
 # * Find a confound in a paper you like. Which three lines of code would expose it?
 #
 # ## References
