@@ -108,7 +108,7 @@ def test_everything_that_a_lesson_proposes_to_try_has_an_answer(lesson):
     tried = prose.partition("## What to try")[2].partition("## References")[0]
     answers = (ROOT / "docs" / "answers.md").read_text("utf-8")
     here = answers.partition(f"(lesson-{number})=")[2].partition(f"(lesson-{number + 1})=")[0]
-    found = re.findall(r"^```\{dropdown\} .+\n(.{20,})", here, re.M)
+    found = re.findall(r"^:::\{dropdown\} .+\n(.{20,})", here, re.M)
     assert len(found) == len(re.findall(r"^# \* ", tried, re.M)) >= 2
 
 
