@@ -12,8 +12,8 @@
 # that of the last:
 #
 # $$
-# \text{primacy} = r_1 - \overline{r_{4..7}}, \qquad
-# \text{recency} = r_{10} - \overline{r_{4..7}}
+# \text{primacy} = r_1 - \bar{r}_{4..7}, \qquad
+# \text{recency} = r_{10} - \bar{r}_{4..7}
 # $$
 #
 # Run time: about 14 s. Read first: lesson 3.

@@ -96,3 +96,9 @@ def test_the_worked_number_of_the_model_is_right():
     settings = mp.experiments.init_settings(mp.load_digits(), n_items=10)
     assert mp.experiments.measure_default_steepness(10) == 10_900
     assert settings.learning_rate == 0.009
+
+
+def test_no_fence_of_backticks_has_one_in_its_title():
+    """It would be no fence, and what ends it would begin one."""
+    for page in DOCS.glob("*.md"):
+        assert not re.findall(r"^```\{\w+\}.*`.*$", page.read_text("utf-8"), re.M), page.name

@@ -102,6 +102,16 @@ def test_a_lesson_uses_public_names_only(lesson):
             assert not (node.module or "").startswith("metaplastic_np")
 
 
+def test_everything_that_a_lesson_proposes_to_try_has_an_answer(lesson):
+    _, prose, _ = parts_of(lesson)
+    number = int(lesson.stem[:2])
+    tried = prose.partition("## What to try")[2].partition("## References")[0]
+    answers = (ROOT / "docs" / "answers.md").read_text("utf-8")
+    here = answers.partition(f"(lesson-{number})=")[2].partition(f"(lesson-{number + 1})=")[0]
+    found = re.findall(r"^:::\{dropdown\} .+\n(.{20,})", here, re.M)
+    assert len(found) == len(re.findall(r"^# \* ", tried, re.M)) >= 2
+
+
 # --- what a lesson's code is about ---------------------------------------------------
 
 
