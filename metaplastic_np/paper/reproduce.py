@@ -59,7 +59,7 @@ def plan_runs(dataset: Dataset, preset: str, *, seed: int = 0) -> dict[str, Sett
     """
     which = PRESETS.index(checks.check_choice("preset", preset, PRESETS))
     available = len(dataset.item_classes)
-    known = find_known(dataset) or dataset.name
+    known = find_known(dataset) or ""
     runs = {}
     for name, row in EXPERIMENTS.items():
         changes = {"networks": row.networks, "schedule": row.schedule, **row.changes}

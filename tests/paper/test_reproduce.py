@@ -284,6 +284,7 @@ def test_own_images_called_digits_are_nobody_elses(own, tmp_path, monkeypatch, u
     )
     assert set(best) <= set(plan["homogeneous-sweep"].networks)
     assert best != ours
+    assert plan == mp.paper.plan_runs(mp.load_npz(own), "quick")
     monkeypatch.setattr(
         commands,
         "plan_runs",
