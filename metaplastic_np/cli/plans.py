@@ -69,7 +69,8 @@ def learn_plan(
                 for name, settings in plan.items()
             )
             trials = sum(settings.trials for settings in plan.values())
-            complain(f"{kept} of {trials} trials are kept in {folder}; add --resume to go on")
+            if kept:
+                complain(f"{kept} of {trials} trials are kept in {folder}; add --resume to go on")
             raise
         finally:
             for checkpoint in checkpoints.values():
