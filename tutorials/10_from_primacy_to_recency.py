@@ -160,6 +160,8 @@ mp.plots.plot_curves(by_kappa, "balance against kappa", axes=left, joined=False)
 what = "balance against predicted loss drop (nats)"
 mp.plots.plot_curves(by_drop, what, axes=right, joined=False)
 left.set(xscale="log", title="Against kappa, every kind its own way")
+left.set_xticks(kappas, kappas)
+left.minorticks_off()
 right.set(xscale="log", title="Against the loss drop, nearly one curve")
 right.axvline(0.8, color="0.5", linestyle=":")
 plt.show()

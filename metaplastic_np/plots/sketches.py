@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_curves", "plot_images", "plot_tables"]
 
 MARKERS = "ov^sDP*X<>"
-MOST_MARKERS, MOST_TICKS = 20, 12
+MOST_MARKERS, MOST_TICKS, LETTERS_PER_INCH = 20, 12, 11
 
 
 def plot_curves(
@@ -73,11 +73,12 @@ def plot_curves(
     ylabel, xlabel = _names_of_axes(what)
     if axes is None:
         _, axes = plt.subplots(figsize=(7.2, 4.2))
-    figure = axes.get_figure(root=True)
-    if figure is not None:
-        figure.set_layout_engine("constrained")
+    figure: Any = axes.figure
+    figure.set_layout_engine("constrained")
     others = [name for name in curves if _network(name) is None]
-    colors = dict(zip(others, plt.cm.plasma(np.linspace(0, 0.85, len(others))), strict=True))
+    colors = dict(
+        zip(others, plt.get_cmap("plasma")(np.linspace(0, 0.85, len(others))), strict=True)
+    )
     places: set[float] = set()
     seen: set[str] = set()
     for name, values in curves.items():
@@ -100,8 +101,13 @@ def plot_curves(
         axes.axhline(chance, color="0.45", linewidth=1, label="chance", zorder=1)
         axes.set_ylim(0, 1.02)
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    if len(axes.get_legend_handles_labels()[1]) > 1:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3, frameon=False)
+    names = axes.get_legend_handles_labels()[1]
+    if len(names) > 1:
+        spec = axes.get_subplotspec()
+        inches = figure.get_size_inches()[0] / (spec.get_gridspec().ncols if spec else 1) - 1
+        columns = int(np.clip(LETTERS_PER_INCH * inches / (6 + max(map(len, names))), 1, 3))
+        below: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17), "frameon": False}
+        axes.legend(ncols=columns, **below)
     return axes
 
 
@@ -156,7 +162,7 @@ def plot_tables(
     )
     highest = top or max(values.max() for values in tables.values())
     for place, (name, values) in zip(axes[0], tables.items(), strict=True):
-        words = {"title": name, "network": name, "label": colors}
+        words: Any = {"title": name, "network": name, "label": colors}
         panel = Matrix(xlabel=xlabel, ylabel=ylabel, values=values, top=highest, **words)
         image = plot_matrix(place, panel)
         place.label_outer()

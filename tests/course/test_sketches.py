@@ -51,6 +51,19 @@ def test_a_legend_stands_below_and_covers_no_curve(n):
         assert legend.get_window_extent().y0 >= 0
 
 
+def test_long_names_do_not_squeeze_the_panels():
+    _, panels = plt.subplots(1, 2, figsize=(9, 4.4))
+    curves = {f"a network with a long name, number {k}": np.arange(10) + k for k in range(4)}
+    for panel in panels:
+        mp.plots.plot_curves(curves, "recall against item", axes=panel)
+    panels[0].figure.canvas.draw()
+    wide = panels[0].figure.bbox.width
+    for panel in panels:
+        box = panel.get_legend().get_window_extent()
+        assert 0 <= box.x0 < box.x1 <= wide
+        assert panel.bbox.width > 0.35 * wide
+
+
 def test_every_position_has_a_tick_and_a_pair_brings_its_own():
     axes = mp.plots.plot_curves({"hybrid": np.zeros(10)}, "recall against item", chance=0.1)
     assert axes.get_xticks().tolist() == list(range(1, 11))
