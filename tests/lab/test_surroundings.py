@@ -321,8 +321,9 @@ def test_cores_are_those_that_a_scheduler_gave(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5}, raising=False)
     assert workers.count_cores() == 1
     monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    assert workers.count_cores() == 6
+    for known, expected in ((6, 6), (None, 1)):
+        monkeypatch.setattr(os, "cpu_count", lambda found=known: found)
+        assert workers.count_cores() == expected
 
 
 # --- signals and memory --------------------------------------------------------------
