@@ -125,7 +125,7 @@ def _network(name: str) -> str | None:
 
 
 def plot_tables(
-    tables: Mapping[str, NDArray[np.float64]], what: str, *, colors: str, top: float | None = 1.0
+    tables: Mapping[str, NDArray[Any]], what: str, *, colors: str, top: float | None = 1.0
 ) -> None:
     """Plot tables side by side, their numbers as colors on one scale.
 
