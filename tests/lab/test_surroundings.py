@@ -224,6 +224,9 @@ def test_in_a_worker_of_another_pool_trials_run_in_it(kind, expected, capfd):
         assert "this process is a worker itself, and may start none" in err
 
 
+HERE = Path(__file__).parent
+
+
 def make_dataset(reload):
     images = np.random.default_rng(0).random((60, 12))
     labels = np.arange(60) % 3
@@ -233,7 +236,7 @@ def make_dataset(reload):
 
 
 NOTEBOOK = f"""
-import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import sys; sys.path[:0] = {[str(HERE), str(HERE.parent / "support")]!r}
 import metaplastic_np as mp, test_surroundings as t
 def load(): return t.make_dataset((load, ()))
 t.workers.count_cores = lambda: 2
