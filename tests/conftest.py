@@ -71,6 +71,9 @@ def pytest_collection_modifyitems(config, items):
         kept = [item for item in items if item.get_closest_marker("numba") is None]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
+    for item in items:
+        if "made" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("made"))  # one worker makes it for all
 
 
 BACKENDS = [pytest.param("numpy"), pytest.param("numba", marks=pytest.mark.numba)]
