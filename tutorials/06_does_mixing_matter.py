@@ -5,7 +5,7 @@
 # flexibility do?**
 #
 # *You will learn* how to find the control that a result needs, how to compare
-# networks in pairs, and how to report what did not come out as told.
+# networks in pairs, and how to report what did not come out as claimed.
 #
 # The hybrid differs from the conventional (f = 1) and the stable (f = 0.3) network
 # in *two* ways: its flexibilities are mixed, and their mean lies between those two

@@ -4,8 +4,8 @@
 # **What must a layer tell its weights, its biases, and the layer below?**
 #
 # The network of this package is made of nothing but dense layers with a ReLU. You
-# write the backward pass of one layer and check it against finite differences. Run
-# time: 1 s.
+# write the backward pass of one layer and check it against finite differences.
+# Run time: 1 s.
 
 # %%
 import numpy as np

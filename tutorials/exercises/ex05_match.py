@@ -32,8 +32,8 @@ prediction = ""  # your words
 #
 # `balance(f)` runs a network and returns recall of the first item minus recall of
 # the last. A stiff network keeps the first item, a flexible one the last, so
-# balance *falls* as $f$ grows from 0 to 1. Each call is expensive. Find the $f$ at
-# which `balance(f) == target`, to within 0.005, in at most 12 calls.
+# balance *falls* as $f$ grows from 0 to 1. Each call is expensive. Find, to within
+# 0.005 and in at most 12 calls, the $f$ at which `balance(f) == target`.
 #
 # <details><summary>Hint 1</summary>
 #

@@ -33,9 +33,9 @@ prediction = ""  # your words
 #
 # <details><summary>Hint 1</summary>
 #
-# If you repair a bad permutation by swapping the items in their own place, some
-# derangements become more likely than others. If you shift all labels, you get only
-# single cycles.
+# If you repair a bad permutation by swapping the items that are in their own place,
+# some derangements become more likely than others. If you shift all labels by one,
+# you get only a single cycle.
 #
 # </details>
 # <details><summary>Hint 2</summary>

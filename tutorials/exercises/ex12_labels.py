@@ -106,8 +106,8 @@ plt.show()
 # * With true labels a network without any metaplasticity keeps its items. Is it
 #   then fair to call the conventional network's forgetting "catastrophic"? What did
 #   the true labels cost?
-# * Without non-targets a network always answers with the newest item; with wrong
-#   labels it does not. Why?
+# * Without non-targets a network gives every image the newest item's name. Why do
+#   wrong labels prevent that?
 #
 # ## Reference
 #
