@@ -3,19 +3,20 @@
 #
 # **How far can a synapse travel before it stiffens, and how fast does it freeze?**
 #
-# *You will learn* what a travel budget is, why a random mixture of flexibilities
-# freezes against distance so much more slowly than any single one, and why neither
-# says how fast a synapse freezes in *time*.
+# *You will learn* what a travel budget is; why, with distance, a random mixture of
+# flexibilities freezes far more slowly than any single one; and why neither tells
+# how fast a synapse freezes over *time*.
 #
-# A synapse of flexibility $f$, born with the weight $w_0$, has the plasticity
+# A synapse with flexibility $f$ and initial weight $w_0$ has the plasticity
 #
 # $$
 # p = \operatorname{sech}^2\left(s\,\frac{1-f}{f}\,(w - w_0)\right)
 # $$
 #
-# and moves by $-\eta\,p\,\partial L/\partial w$. It is fully plastic at birth, and
-# stiffens as it leaves home. Distances below are $x = s\,|w - w_0|$, displacement
-# in units of $1/s$.
+# where $s$ is the steepness. Each update moves the weight by
+# $-\eta\,p\,\partial L/\partial w$. The synapse is fully plastic at birth, and
+# stiffens as $w$ leaves $w_0$, its home. Distances below are $x = s\,|w - w_0|$:
+# displacement in units of $1/s$.
 #
 # Run time: about 2 s. Read first: nothing.
 
@@ -30,12 +31,12 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## A travel budget
 #
-# Put five synapses at the same distance from home and ask how plastic each still
-# is. A synapse of flexibility f has lost most of its plasticity after about
-# $f/(1-f)$: its travel budget.
+# Move five synapses the same distance from home. How plastic is each of them still?
+# A synapse with flexibility f has lost most of its plasticity at a distance of
+# about $f/(1-f)$: its travel budget.
 #
-# (`mp.plots.plot_curves` draws named curves, "this against that"; a name that
-# begins with a network's has that network's color in all lessons.)
+# (`mp.plots.plot_curves` draws named curves of one quantity against another. A name
+# that begins with a network's name gets that network's color in all lessons.)
 
 
 # %%
@@ -61,9 +62,9 @@ plt.show()
 # %% [markdown]
 # ## A mixture freezes by a power law
 #
-# Every curve above falls exponentially in the end. In the hybrid network f is
-# random between 0 and 1. Average over many synapses that have all gone equally far,
-# and look on logarithmic axes, where a power law is a straight line.
+# Far from home, every curve above falls exponentially. In the hybrid network f is
+# random between 0 and 1. Average over many synapses that are all equally far from
+# home, and use logarithmic axes, on which a power law is a straight line.
 
 # %%
 far = np.geomspace(0.05, 100, 60)
@@ -85,9 +86,9 @@ plt.title("One flexibility freezes exponentially, the mixture as 1/x")
 plt.show()
 
 # %% [markdown]
-# Wherever the mixture is, some of its synapses have not yet used their budget. This
-# is the picture that the word *mixing* brings to mind, and it is right, *against
-# distance*:
+# At any distance, some synapses of the mixture have not yet used up their budget.
+# This is what the word *mixing* brings to mind, and as a matter of *distance* it is
+# right:
 
 # %%
 for distance in (1.0, 2.0, 5.0):
@@ -99,18 +100,18 @@ for distance in (1.0, 2.0, 5.0):
 # %% [markdown]
 # ## The same pull, for ever
 #
-# But a synapse that stiffens also stops moving. Let a constant gradient pull,
-# refresh plasticity all the time, and count the effort
-# $t = s\,\eta \sum |\partial L/\partial w|$. An ordinary weight would be t away. A
-# metaplastic one obeys, with $c = (1-f)/f$,
+# But a synapse that stiffens also slows down. Let a constant gradient pull at it,
+# refresh its plasticity all the time, and measure the effort
+# $t = s\,\eta \sum |\partial L/\partial w|$. An ordinary weight would reach the
+# distance t. A metaplastic one obeys, with $c = (1-f)/f$,
 #
 # $$
 # \frac{x}{2} + \frac{\sinh(2cx)}{4c} = t
 # $$
 #
-# a drift that is logarithmic and has no end. Its plasticity falls as $1/(2ct)$:
-# **in time, a single f already freezes by a power law**, and the mixture adds only
-# a logarithmic factor.
+# so it drifts logarithmically, without end. Its plasticity falls as $1/(2ct)$: **in
+# time, a single f already freezes by a power law**, and the mixture adds only a
+# logarithmic factor.
 
 # %%
 effort = np.geomspace(0.1, 1e4, 60)
@@ -136,15 +137,15 @@ axes.set(xscale="log", yscale="log", title="In time, every f is a power law")
 plt.show()
 
 # %% [markdown]
-# Each tenfold effort adds nearly the same distance, and every line is straight in
-# the end.
+# Every tenfold increase of effort adds nearly the same distance, and every line
+# becomes straight.
 #
 # ## What makes it stick
 #
 # The paper does not refresh plasticity all the time, but **once per presentation**.
-# A first presentation then moves every synapse freely, by about $\kappa$ in units
-# of 1/s, and what is far from home at its end is frozen at once. Repeat the same
-# pull for twenty presentations of net effort $\kappa$ each:
+# The first presentation then moves every synapse freely, by about $\kappa$ in units
+# of 1/s. A synapse that is far from home at the end of it is frozen at once. Repeat
+# the same pull for twenty presentations, each with a net effort of $\kappa$:
 
 
 # %%
@@ -168,10 +169,10 @@ plt.suptitle("Small kappa (0.3): most drift. Large kappa (10): they stick.")
 plt.show()
 
 # %% [markdown]
-# On the left all but the stiffest go on drifting. On the right, where four curves
-# lie on top of each other, a synapse takes the first presentation and nothing else,
-# unless it is very flexible. That is how a first item can be kept, while the most
-# flexible synapses are left to learn what comes later.
+# On the left, all but the stiffest synapses go on drifting. On the right, where
+# four curves coincide, a synapse moves in the first presentation and not again,
+# unless it is very flexible. So the network can keep the first item, while its most
+# flexible synapses learn what comes later.
 #
 # ## What to try
 #

@@ -3,9 +3,9 @@
 #
 # **How do you know that a gradient is right?**
 #
-# *You will learn* to write a network's forward and backward pass from three pairs
-# of functions, to check it against finite differences, and what such a check can
-# and cannot see.
+# *You will learn* how to write a network's forward and backward passes with three
+# pairs of functions, how to check them against finite differences, and what such a
+# check can and cannot see.
 #
 # A dense layer is $Y = XW + b$. If $G = \partial L/\partial Y$ is known,
 #
@@ -15,8 +15,7 @@
 # \frac{\partial L}{\partial b} = \sum_i G_i
 # $$
 #
-# and a network is nothing but layers whose backward passes are called in reverse
-# order.
+# A network is a stack of layers. Its backward pass calls theirs in reverse order.
 #
 # Run time: about 1 s. Read first: nothing.
 
@@ -31,8 +30,8 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## Forward
 #
-# Ten images of six pixels, five hidden units, three classes, in float64. Each
-# forward function returns what its backward partner will need.
+# Take ten images of six pixels, five hidden units and three classes, in float64.
+# Each forward function also returns a cache, which its backward partner needs.
 
 # %%
 images = rng.standard_normal((10, 6))
@@ -56,9 +55,9 @@ print(f"loss {loss:.4f} nats; guessing among three would cost {np.log(3):.4f}")
 # %% [markdown]
 # ## Backward
 #
-# The same four lines, read from the bottom. What comes in is the gradient of the
-# loss with respect to a layer's outputs; what goes on is the gradient with respect
-# to its inputs.
+# The same four lines, in reverse order. Each backward function takes the gradient
+# of the loss with respect to its layer's outputs, and returns the gradient with
+# respect to the layer's inputs.
 
 # %%
 cache_1, cache_relu, cache_2, cache_loss = caches
@@ -72,9 +71,10 @@ print("the first weights:", weights_1.shape)
 # %% [markdown]
 # ## Check it
 #
-# Move all weights a little along one random direction $v$ and compare the change of
-# the loss with the gradient's prediction, $\langle \nabla L, v\rangle$. One
-# direction sees every entry at once, since an error anywhere changes the product.
+# Move all weights a little along one random direction $v$. Compare the change of
+# the loss with what the gradient predicts, $\langle \nabla L, v\rangle$. One
+# direction tests every entry at once, since an error in any entry changes the
+# product.
 
 # %%
 direction = rng.standard_normal(weights_1.shape)
@@ -101,12 +101,12 @@ plt.title("Too large a step: the loss bends. Too small: its digits cancel.")
 plt.show()
 
 # %% [markdown]
-# The error falls with the *square* of the step, because the difference is central,
-# until rounding takes over. float32 never gets far, which is why gradients are
-# checked in float64. The jump near large steps, if you see one, is a hidden unit
-# crossing the kink of its ReLU.
+# As the step shrinks, the error falls with its *square*, because the difference is
+# central. Then rounding takes over. In float32 it does so early, which is why
+# gradients are checked in float64. If you see a jump near large steps, it is a
+# hidden unit that crosses the kink of its ReLU.
 #
-# The package's `mp.gradient_check` does this with a good step:
+# The package's `mp.gradient_check` makes this check with a well-chosen step:
 
 # %%
 found = mp.gradient_check(lambda w: forward(w)[0], d_weights_1, weights_1, rng=rng)
@@ -115,7 +115,7 @@ print(f"right gradient: relative error {found:.1e}")
 # %% [markdown]
 # ## A check that cannot fail is not a check
 #
-# So feed it wrong ones. Three mistakes that everyone makes once:
+# So give it wrong gradients. Here are three mistakes that everyone makes once:
 
 # %%
 is_eighth = np.arange(30).reshape(6, 5) == 7
@@ -129,7 +129,7 @@ for name, wrong in mistakes.items():
     print(f"{name}: relative error {error:.1e}")
 
 # %% [markdown]
-# The package's network is these functions in a loop, and gives the same numbers.
+# The package's network calls these functions in a loop, and gives the same numbers.
 
 # %%
 network = mp.init_network((6, 5, 3), rng=rng, dtype=np.float64)

@@ -4,8 +4,8 @@
 # **Why does an ordinary network forget the first items, because it learns others or
 # because it is taught that they are something else?**
 #
-# *You will learn* what one presentation of the paper's protocol contains, to take
-# it apart, and which part of the famous forgetting a label can cause, or cure.
+# *You will learn* what one presentation of the paper's protocol contains, how to
+# take it apart, and which part of the famous forgetting labels can cause, or cure.
 #
 # An ordinary network minimizes the loss of what it is shown *now*,
 #
@@ -13,7 +13,7 @@
 # w \leftarrow w - \eta\,\nabla L_{\text{now}}(w)
 # $$
 #
-# and nothing in this rule speaks for earlier items.
+# and nothing in this rule protects earlier items.
 #
 # Run time: about 10 s. Read first: nothing.
 
@@ -28,8 +28,8 @@ digits = mp.load_digits()
 # %% [markdown]
 # ## What an item is
 #
-# An **item** is a two-digit number, two handwritten digits side by side; ten of
-# them make a list. Here are four training images of each of three items.
+# An **item** is a two-digit number: two handwritten digits side by side. Ten items
+# make a list. Here are four training images of each of three items.
 
 # %%
 rng = np.random.default_rng(3)
@@ -44,10 +44,9 @@ plt.show()
 # %% [markdown]
 # ## What a presentation is
 #
-# When it is item k's turn, the network sees all its images, labeled k, *and* about
-# as many images of the other items, the **non-targets**. In the paper their labels
-# are **permuted**: an image of item j is called anything but j. Look at one
-# presentation:
+# In item k's turn, the network sees all images of item k, labeled k, *and* about as
+# many images of the other items, the **non-targets**. In the paper their labels are
+# **permuted**: an image of item j gets any label but j. Look at one presentation:
 
 # %%
 items = mp.draw_items(
@@ -59,10 +58,10 @@ for kind in ("permuted", "true", "none"):
     print(f"{kind:<9}{len(shown.images):>5} images; labels 0 to 9: {counts}")
 
 # %% [markdown]
-# With permuted and true labels the *counts* are nearly alike; only which image has
-# which label differs. So there are two reasons to forget an item j while k is
-# learned: the weights move for k's sake, and the network is told, fifty-odd times,
-# that images of j are not j.
+# Permuted and true labels have nearly the same *counts*; only which image gets
+# which label differs. So there are two reasons to forget item j while item k is
+# learned: the weights move to fit k, and the network is told fifty-odd times that
+# images of j are not j.
 #
 # ## Take the two apart
 #
@@ -84,11 +83,11 @@ plt.suptitle("How a memory fills, and empties, under three kinds of labels")
 plt.show()
 
 # %% [markdown]
-# A row is a test of all ten items after one more was presented. Below the diagonal
-# is the past, above it what has not had its turn. There is no past in the right
-# panel: non-targets come from *all* items, so with true labels the whole list is
-# learned at once. That is joint training, and the best that any rule could hope
-# for.
+# Each row tests all ten items after one more was presented. Items below the
+# diagonal are in the past, items above it have not yet had their turn. The right
+# panel has no past: non-targets come from *all* items, so with true labels the
+# network learns the whole list at once. That is joint training, the best that any
+# rule could hope for.
 
 # %%
 for kind, run in runs.items():
@@ -100,16 +99,16 @@ for kind, run in runs.items():
     print(f"others that get the last item's name {false_alarms:.2f}")
 
 # %% [markdown]
-# * *Permuted*: the item just learned, and little else. The oldest items fall below
-#   chance (0.1): the network has learned what they are *not*.
-# * *None*: no wrong label anywhere, and it is worse. Nearly everything gets the
+# * *Permuted*: the network knows the item just learned, and little else. The oldest
+#   items fall below chance (0.1): the network has learned what they are *not*.
+# * *None*: no label is wrong, and the result is worse. Nearly every image gets the
 #   newest item's name: learning one class alone is enough to forget all others.
-# * *True*: a few fresh images of every item under its own name, and the whole list
-#   is known, by plain gradient descent.
+# * *True*: with a few fresh images of every item under its own name, plain gradient
+#   descent learns the whole list.
 #
-# So wrong labels are not needed for forgetting, and right ones prevent it; the
-# paper's networks have to do without. When you read that a method "solves
-# forgetting", ask first what the forgetting was made of.
+# So forgetting needs no wrong labels, and true labels prevent it; the paper's
+# networks have to do without them. When you read that a method "solves forgetting",
+# ask first what caused the forgetting.
 #
 # ## What to try
 #

@@ -3,13 +3,13 @@
 #
 # **Which items of a list does a network remember, and does it look like us?**
 #
-# *You will learn* to run the paper's main experiment, to read a serial position
-# curve, and why a curve without its uncertainty is an anecdote.
+# *You will learn* how to run the paper's main experiment, how to read a serial
+# position curve, and why a curve without its uncertainty is an anecdote.
 #
-# Three networks differ in nothing but the flexibility of their synapses:
-# conventional, f = 1; stable, f = 0.3; hybrid, f random between 0 and 1.
-# **Primacy** is recall of the first item minus the mean of the middle, **recency**
-# that of the last:
+# Three networks differ only in the flexibility of their synapses: conventional, f =
+# 1; stable, f = 0.3; hybrid, f random between 0 and 1. **Primacy** is recall of the
+# first item minus mean recall of the middle items. **Recency** is the same for the
+# last item:
 #
 # $$
 # \text{primacy} = r_1 - \bar{r}_{4..7}, \qquad
@@ -28,8 +28,9 @@ digits = mp.load_digits()
 # %% [markdown]
 # ## One list
 #
-# Ten items, one after the other, none ever shown again as itself. All networks
-# start from the same weights and see the same images in the same order.
+# Ten items are presented one after the other. None is ever shown again under its
+# own label. All networks start from the same weights and see the same images in the
+# same order.
 
 # %%
 settings = mp.Settings(trials=4, seed=1)
@@ -41,11 +42,11 @@ print(
 # %% [markdown]
 # ## How memory fills
 #
-# Row t is a test of all items after t presentations. Look along the diagonal for
-# what was just learned, down a column for the fate of one item.
+# Row t is a test of all items after t presentations. The diagonal shows the item
+# just learned; a column shows what becomes of one item.
 
 # %%
-# Mean over trials; row 0 of a recall, the untrained network, is left out.
+# Mean over trials, without row 0 (the untrained network).
 tables = {
     network: recall.mean(axis=0)[1:]
     for network, recall in zip(settings.networks, results.recall, strict=True)
@@ -58,7 +59,7 @@ plt.show()
 # %% [markdown]
 # ## The curve
 #
-# The last row, against when each item was presented, is the **serial position
+# The last row, plotted against the order of presentation, is the **serial position
 # curve**. The shading is the 95 % interval of the mean over trials.
 
 # %%
@@ -82,9 +83,9 @@ plt.show()
 # %% [markdown]
 # ## One trial is an anecdote
 #
-# The hybrid network again, each trial by itself. Its U is a statement about means:
-# a single list may show it or not, since it also matters which items resemble each
-# other.
+# Here is the hybrid network again, one curve per trial. Its U is a statement about
+# means: a single list may or may not show it, since it also matters which items
+# resemble each other.
 
 # %%
 hybrid = curves[2]
@@ -110,10 +111,10 @@ plt.show()
 # %% [markdown]
 # ## And people?
 #
-# People who hear a list of words and repeat it in any order show the same U:
-# Murdock (1962) found 6.39 of 10 words recalled on average at two seconds a word,
-# and 8.82 of 30 at one second. Recall of words and accuracy of classification are
-# not the same quantity, so compare shapes, not heights.
+# People who hear a list of words and repeat it in any order show the same U. At two
+# seconds per word, Murdock (1962) found 6.39 of 10 words recalled on average; at
+# one second per word, 8.82 of 30. Recall of words and accuracy of classification
+# are not the same quantity, so compare shapes, not heights.
 #
 # ## What to try
 #

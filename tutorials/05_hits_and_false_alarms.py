@@ -3,13 +3,13 @@
 #
 # **When has a network memorized an item, rather than said its name often?**
 #
-# *You will learn* to read a confusion table, to test hits against chance exactly,
-# where such a test is too kind, and how one sign (> for >=) makes a network
-# memorize items that it never names.
+# *You will learn* how to read a confusion table, how to test hits against chance
+# exactly, when such a test is too lenient, and how one sign (> instead of >=) makes
+# a network memorize items that it never names.
 #
-# Test images of all items are pooled: T in all, A of them *answered* k, B of them
-# *belonging* to k. If answers were shuffled, the hits X would be hypergeometric,
-# and item k counts as **memorized** if
+# Pool the test images of all items: T in all. A of them are *classified as* k, and
+# B of them *belong* to k. If the answers were shuffled, the number of hits X would
+# be hypergeometric. Item k counts as **memorized** if
 #
 # $$
 # P(X \ge \text{hits}) < 0.05, \qquad X \sim \text{Hypergeometric}(T, A, B)
@@ -27,13 +27,13 @@ import metaplastic_np as mp
 # %% [markdown]
 # ## The confusion table
 #
-# Everything is read off one table: how many of each item's 100 test images got
-# which answer.
+# Everything comes from one table: it counts how many of each item's 100 test images
+# were classified as which item.
 
 # %%
 settings = mp.Settings(trials=2, seed=4)
 results = mp.run_experiment(mp.load_digits(), settings)
-# Networks, items, answers: first trial, after the whole list.
+# First trial, after the whole list. Axes: networks, items, answers.
 final = results.confusion[:, 0, -1]
 tables = dict(zip(settings.networks, final, strict=True))
 
@@ -44,8 +44,9 @@ plt.show()
 # %% [markdown]
 # ## Hits without false alarms are worth nothing
 #
-# A network that says "item 10" to everything has a recall of 1 for item 10. So put
-# **false alarms**, how often images of *others* get that name, next to the hits.
+# A network that calls every image "item 10" has a recall of 1 for item 10. So
+# compare the hits with the **false alarms**: how often images of *other* items get
+# that name.
 
 # %%
 points = {}
@@ -64,10 +65,10 @@ plt.show()
 # %% [markdown]
 # ## The test, and its sign
 #
-# The test is a sum of hypergeometric terms and needs no shuffling. But the
-# published code of the paper counts shuffles with strictly *more* hits. Watch what
-# that does for an item that is **never named**: no hits, and no shuffle can have
-# more than none.
+# The test is a sum of hypergeometric terms, so nothing has to be shuffled. But the
+# paper's published code counts shuffles with strictly *more* hits. See what that
+# does to an item that is **never named**: it has 0 hits, and no shuffle can have
+# more than 0.
 
 # %%
 total, belong = 1000, 100
@@ -94,8 +95,8 @@ for network, confusion in zip(settings.networks, final, strict=True):
 # %% [markdown]
 # ## A lenient test
 #
-# Memorized does not mean remembered well. The more test images, the fewer hits
-# above chance suffice: significance is not size.
+# "Memorized" does not mean "remembered well". The more test images there are, the
+# fewer hits above chance suffice: significance is not size.
 
 # %%
 n_test = np.array([20, 50, 100, 200, 500, 1000, 2000])
@@ -123,7 +124,7 @@ plt.title("With many test images, next to nothing counts as memorized")
 plt.show()
 
 # %% [markdown]
-# That is why the package reports hits minus false alarms > 0.25 alongside the test.
+# That is why the package also reports whether hits minus false alarms exceed 0.25.
 #
 # ## What to try
 #

@@ -4,12 +4,12 @@
 # **Is it the random mixture of flexibilities that makes the curve, or would one
 # flexibility do?**
 #
-# *You will learn* to look for the control that a result needs, to compare networks
-# in pairs, and to report what did not come out as told.
+# *You will learn* how to find the control that a result needs, how to compare
+# networks in pairs, and how to report what did not come out as claimed.
 #
 # The hybrid differs from the conventional (f = 1) and the stable (f = 0.3) network
-# in *two* things: its synapses are mixed, and its mean flexibility is between
-# theirs. So compare it with networks that have the second without the first: **one
+# in *two* ways: its flexibilities are mixed, and their mean lies between those two
+# values. So compare it with networks that have the second without the first: **one
 # flexibility** for all synapses,
 #
 # $$
@@ -28,9 +28,8 @@ import metaplastic_np as mp
 # %% [markdown]
 # ## Before you run it
 #
-# Write down what you expect: a single f will (a) keep only the beginning or only
-# the end, whatever f is; (b) do the same as the mixture for some f; (c) do better
-# for some f.
+# Write down what you expect: (a) every single f keeps only the beginning or only
+# the end; (b) some f does the same as the mixture; (c) some f does better.
 
 # %%
 levels = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
@@ -53,15 +52,15 @@ plt.title("From primacy to recency, one flexibility at a time")
 plt.show()
 
 # %% [markdown]
-# There is nothing special about the mixture's U: as f grows the curve turns from
-# primacy to recency, and on the way, around f = 0.8, it has both ends, too.
+# The mixture's U is nothing special: as f grows, the curve of one flexibility turns
+# from primacy to recency, and on the way, around f = 0.8, it has both.
 #
 # ## Paired differences
 #
-# How sure is that? The networks of a trial share images, order and initial weights,
-# so subtract *within* a trial before averaging: what makes a list hard for both
-# networks cancels. (Where it is not the same lists that are hard, pairing gains
-# nothing; and with four trials the intervals themselves are uncertain.)
+# How sure is that? The networks of a trial share images, order and initial weights.
+# So subtract *within* a trial before you average: what makes a list hard for both
+# networks cancels. (If different lists are hard for them, pairing gains nothing.
+# And with four trials the intervals themselves are uncertain.)
 
 # %%
 mean_recall = curves.mean(axis=-1).T  # trials, networks
@@ -89,19 +88,18 @@ plt.title("Above the line one flexibility beats the mixture; thick: paired")
 plt.show()
 
 # %% [markdown]
-# Four trials decide the extremes and leave the middle open. The claim that mixing
-# matters is C10; it is judged with f chosen on other seeds ([what was
-# found](../docs/claims.md)). On MNIST it *fails*: one flexibility everywhere
-# recalls more than the mixture. On the digits it is undecided.
+# Four trials settle the extreme values of f and leave the middle open. The claim
+# that mixing matters is C10; it is judged with f chosen on other seeds
+# ([what was found](../docs/claims.md)). On MNIST it *fails*: one flexibility
+# everywhere recalls more than the mixture. On the digits it is undecided.
 #
-# It is the most instructive result in the package. The network with random
-# flexibilities does what the paper says it does; but there is no evidence that
-# *after one pass* it does so because it is mixed. A plasticity between the two
-# extremes is enough. Whether mixing is good for anything else is the next lesson.
+# This is the most instructive result in the package. The hybrid network does what
+# the paper says it does; but there is no evidence that, *after one pass*, it does
+# so because it is mixed. A plasticity between the two extremes is enough. The next
+# lesson asks whether mixing is good for anything else.
 #
-# A trap on the way: choosing the best of six on the very trials that judge it
-# flatters the winner. The claim chooses f on calibration seeds and judges on
-# others.
+# A trap: if you choose the best of six on the same trials that judge it, you
+# flatter the winner. The claim chooses f on calibration seeds and judges on others.
 #
 # ## What to try
 #

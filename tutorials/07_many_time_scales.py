@@ -4,9 +4,9 @@
 # **Does a mixture of flexibilities serve several time scales better than one
 # flexibility can?**
 #
-# *You will learn* what happens when the list comes back (Hebb's repetition effect)
-# and when it is longer than it was tuned for, and how to compare two methods that
-# both have a number to choose.
+# *You will learn* what happens when a list is repeated (Hebb's repetition effect),
+# what happens when it is longer than the networks were tuned for, and how to
+# compare two methods when each has a number to choose.
 #
 # A single flexibility f has one travel budget,
 #
@@ -14,8 +14,8 @@
 # |w - w_0| \lesssim \frac{f}{(1-f)\,s}
 # $$
 #
-# The mixture has them all: its stiff synapses are used up by the first pass, its
-# flexible ones are still there for the ninth. That is a good story. Is it true?
+# The mixture has all budgets: the first pass uses up its stiff synapses, and its
+# flexible ones can still learn in the ninth. That is a good story. Is it true?
 #
 # Run time: about 34 s. Read first: lessons 1 and 6.
 
@@ -30,18 +30,18 @@ digits = mp.load_digits()
 # %% [markdown]
 # ## Both may choose
 #
-# Hebb (1961) repeated a list among others and found that people learn it, slowly.
-# Here the ten items come nine times over, and we ask for recall after one pass and
-# after nine. Each side may choose one number: the mixture its steepness s, the
-# single flexibility its f. (Only $s(1-f)/f$ matters to the latter, so f is enough.)
-# A comparison at one arbitrary choice would prove nothing; compare what can be
-# *reached*, the two **frontiers**.
+# Hebb (1961) repeated one list among others and found that people slowly learn it.
+# Here the ten items are presented nine times over, and we measure recall after one
+# pass and after nine. Each side may choose one number: the mixture its steepness s,
+# the single flexibility its f. (With one flexibility only $s(1-f)/f$ matters, so f
+# is enough.) A comparison at one arbitrary choice would prove nothing. Compare what
+# each side can *reach*: the two **frontiers**.
 #
-# A lesson has no time for hundreds of trials. These were learned before, and come
-# with the package; `python tests/benchmarks/frontier.py` makes them.
+# A lesson has no time for hundreds of trials. Their results come with the package;
+# to reproduce them, run `python tests/benchmarks/frontier.py`.
 #
-# Predict: if mixing serves both time scales, on which side of the other curve does
-# the mixture's curve lie?
+# Predict: if mixing serves both time scales, on which side of the single
+# flexibility's curve does the mixture's curve lie?
 
 # %%
 found = mp.paper.load_frontier("digits")
@@ -60,10 +60,11 @@ plt.title("The higher and the further right, the better at both")
 plt.show()
 
 # %% [markdown]
-# The two curves nearly lie on each other. To be sure, three pairs were chosen from
-# these points and learned again on a seed that chose nothing, ten trials each: the
-# best of each side after one pass; the default hybrid and the most flexible network
-# that then recalls as much; and the best of each side over 1, 3, 5 and 9 passes.
+# The two curves nearly coincide. To be sure, three pairs of networks were chosen
+# from these points and trained again, on a seed that played no part in the choice,
+# with ten trials each: the best of each side after one pass; the default hybrid and
+# the most flexible network that recalls as much after one pass; and the best of
+# each side over 1, 3, 5 and 9 passes.
 
 # %%
 for question, rows in found["comparisons"].items():
@@ -76,17 +77,17 @@ for question, rows in found["comparisons"].items():
         )
 
 # %% [markdown]
-# Read it row by row. Matched after one pass, the mixture recalls a little more
-# after nine, by two images in a hundred. But nobody has to use *that* flexibility:
-# chosen for all the time scales together, one flexibility recalls as much as the
-# mixture does. On MNIST it recalls more ([what was found](../docs/claims.md)). So
-# the story is half right: stiff synapses are used up first. But for two time scales
-# a mixture buys little here, and nothing on MNIST, that one well-chosen flexibility
-# does not.
+# Read it row by row. In the pair matched after one pass, the mixture recalls a
+# little more after nine: two more images in a hundred. But nobody has to use *that*
+# flexibility. One flexibility chosen for all the time scales together recalls as
+# much as the mixture. On MNIST it recalls more
+# ([what was found](../docs/claims.md)). So the story is half right: stiff synapses
+# are used up first. But for two time scales, compared with one well-chosen
+# flexibility, a mixture gains little here, and nothing on MNIST.
 #
 # ## The same list, nine times
 #
-# Watch one trial of the matched pair, the mean and the worst item: repetition is
+# Follow the mean and the worst item in one trial of the matched pair. Repetition is
 # for what did not stick the first time.
 
 # %%
@@ -101,7 +102,7 @@ settings = mp.Settings(
     seed=6,
 )
 results = mp.run_experiment(digits, settings)
-# Networks, trials, passes (0: untrained), items.
+# Axes: networks, trials, passes (0: untrained), items.
 after_each_pass = results.recall[:, :, ::n_items]
 
 by_pass, at_end = {}, {}
@@ -126,8 +127,9 @@ plt.show()
 # %% [markdown]
 # ## A list three times as long
 #
-# One trial hardly tells the two apart. A sharper test: the steepness was balanced
-# for ten items, and f chosen for ten. Leave both as they are, and show thirty.
+# One trial hardly tells the two apart. Here is a sharper test. The steepness was
+# balanced for ten items, and f was chosen for ten. Keep both, and show thirty
+# items.
 
 # %%
 settings = mp.Settings(
@@ -159,11 +161,11 @@ plt.suptitle("A list of thirty: how much is kept in all, and of which items")
 plt.show()
 
 # %% [markdown]
-# Gross memory is recall summed over the items presented: how many items' worth are
-# kept. With one flexibility the memory of a long list swings, as each new item is
-# learned by all synapses alike, at the cost of all others. The mixture's is
-# steadier, and ends ahead. Neither keeps three times as much of three times as
-# many: capacity and performance pull apart (claims C4 and C5).
+# Gross memory is recall summed over the items presented: how many items' worth the
+# network keeps. With one flexibility it swings along a long list, because all
+# synapses learn each new item alike, at the cost of all others. The mixture's is
+# steadier, and ends higher. Neither keeps three times as much of a list three times
+# as long: capacity and performance diverge (claims C4 and C5).
 #
 # ## What to try
 #

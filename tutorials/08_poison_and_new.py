@@ -6,10 +6,10 @@
 # *You will learn* to ask what else would give the same result, and to give the
 # control the same dose as the treatment.
 #
-# After the list has been learned, present every item once more under another item's
+# Once the list has been learned, present every item once more under another item's
 # label. That is **data poisoning**, and the metaplastic network keeps most of what
-# it knew. But its synapses have stiffened: perhaps it would ignore *anything* now.
-# So take the same network, from the same state, and show images of *new* items
+# it knew. But its synapses have stiffened: perhaps it would now ignore *anything*.
+# So take the same network, in the same state, and show it images of *new* items
 # under the same labels. **Uptake** is the share of test images that get the label
 # just taught:
 #
@@ -31,10 +31,10 @@ n_items, passes, doses = 5, 4, 3
 # %% [markdown]
 # ## A schedule is a list
 #
-# Four passes over five items. Then three doses of poison; then, *rewound* to the
-# end of the four passes, three doses of new items under the same labels. `Step`
-# says all of that: which item's turn it is, under which label, whose images, and
-# from which state to go on.
+# First come four passes over five items, then three doses of poison. Then the
+# network is *rewound* to the end of the four passes, and gets three doses of new
+# items under the same labels. A `Step` says all of that: whose turn it is, under
+# which label, with whose images, and from which state to go on.
 
 # %%
 false = np.roll(range(n_items), 1)  # item 0 is called 4, item 1 is called 0, ...
@@ -65,7 +65,7 @@ results = mp.run_experiment(mp.load_digits(), settings)
 # ## What poison does
 
 # %%
-# Presentations learned, after each dose.
+# How many presentations have been learned after each dose.
 ends = len(learned) + n_items * np.arange(doses + 1)
 kept = {
     network: recall.mean(axis=(0, 2))[ends]
@@ -80,8 +80,9 @@ plt.show()
 # %% [markdown]
 # ## The control: new items, same labels, same dose
 #
-# Uptake of poison is read off the confusion of the list, uptake of the new off that
-# of the new items. Both are measured at the end of each dose.
+# Uptake of poison comes from the confusion table of the list, uptake of new items
+# from the confusion table of the new items. Both are measured at the end of each
+# dose.
 
 # %%
 after_new = ends[-1] + n_items * np.arange(1, doses + 1)
@@ -104,10 +105,10 @@ plt.title("Does it resist the false (filled), or the new (hollow)?")
 plt.show()
 
 # %% [markdown]
-# Compare heights, then gaps. The hybrid takes up less of the false than the
-# conventional network, *and less of the new*: much of its robustness is the
-# stiffness that made it keep the list. What could be called robustness is the gap
-# between hollow and filled, new over false, and the conventional network has one,
+# Compare heights, then gaps. The hybrid takes up less of the false labels than the
+# conventional network, *and less of the new items*: much of its robustness is the
+# stiffness that made it keep the list. Only the gap between hollow and filled, new
+# minus false, could be called robustness, and the conventional network has one,
 # too.
 #
 # ## What to try

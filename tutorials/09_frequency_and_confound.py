@@ -5,11 +5,12 @@
 # or late?**
 #
 # *You will learn* what a confound is in numbers, how to draw schedules without it,
-# and how the same networks tell another story with it.
+# and how it makes the same networks tell another story.
 #
-# Show item k a number of times, 1, 2, ..., N, in a random order. An item that is
-# shown often is *likely to come early for the first time and late for the last
-# time*. The three are measured by Spearman's rank correlation,
+# Show N items 1, 2, ..., N times each, in a random order. An item that is shown
+# often is *likely to come early for the first time and late for the last time*.
+# Spearman's rank correlation measures how closely each position goes with
+# frequency:
 #
 # $$
 # \rho = \text{corr}(\text{rank of frequency}, \text{rank of position})
@@ -29,13 +30,13 @@ n_items = 7
 # %% [markdown]
 # ## The confound
 #
-# Draw two thousand random orders, without learning anything, and correlate.
+# Draw two thousand random orders, without training a network, and correlate.
 
 # %%
 frequency = np.arange(1, n_items + 1)
 shown = np.repeat(np.arange(n_items), frequency)
 orders = rng.permuted(np.tile(shown, (2000, 1)), axis=1)
-# (first, mean, last), orders, items.
+# Axes: first, mean and last position; orders; items.
 positions = mp.scenarios.measure_positions(orders, n_items)
 rho = mp.metrics.measure_rank_correlation(positions, frequency)
 is_balanced = (np.abs(rho) <= 0.15).all(axis=0)
@@ -56,16 +57,15 @@ plt.title("In a random order the frequent comes early and stays late")
 plt.show()
 
 # %% [markdown]
-# Balanced orders are rare, but a computer can draw until it has one: that is the
-# schedule "frequency" of this package. The orders in the code that was published
-# with the paper balance frequency against the *last* position, but not against the
-# *first*.
+# Balanced orders are rare, but a computer can draw until it has one: this package's
+# schedule "frequency" does so. The orders in the paper's published code balance
+# frequency against the *last* position, but not against the *first*.
 #
 # ## A fooled experimenter
 #
-# Take an extreme: item k is shown k + 1 times, and the frequent ones start first
-# and stop first. Against it, a balanced order of the same counts. Same networks,
-# same number of presentations.
+# Take an extreme case: item k is shown k + 1 times, and the more frequent an item,
+# the earlier it starts and stops. Compare it with a balanced order of the same
+# counts: same networks, same number of presentations.
 
 # %%
 early = [k for start in range(n_items) for k in range(start, n_items)][::-1]
@@ -121,13 +121,12 @@ plt.suptitle("The same networks under two designs")
 plt.show()
 
 # %% [markdown]
-# With frequent items first, a network that only keeps the newest looks as if it
-# *disliked* repetition, and the hybrid as if it counted; but nobody could tell
-# frequency from age, for they are the same variable. The balanced design asks the
-# question. There the conventional network follows the last position (its high
-# points are the items that came last), and the hybrid still follows frequency. Two
-# trials of one order are few; claim C8 asks it of many, with a new balanced order
-# in each.
+# With frequent items first, a network that keeps only the newest item seems to
+# *dislike* repetition, and the hybrid seems to count. But here nobody could tell
+# frequency from age: they are the same variable. With the balanced design you can.
+# There the conventional network follows the last position (its high points are the
+# items that came last), and the hybrid still follows frequency. Two trials of one
+# order are few; claim C8 tests many trials, each with a new balanced order.
 #
 # ## What to try
 #

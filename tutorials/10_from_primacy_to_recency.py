@@ -3,8 +3,8 @@
 #
 # **Is there one number that says which end of a list a network will remember?**
 #
-# *You will learn* why steepness does not carry over from one network to another and
-# kappa does, to predict from gradients alone how much a network can still learn,
+# *You will learn* why kappa carries over from one network to another and steepness
+# does not, how to predict from gradients alone how much a network can still learn,
 # and how well that predicts its serial position curve.
 #
 # The steepness s has the unit 1/weight. Multiply it by how far weights travel in
@@ -14,8 +14,8 @@
 # \kappa = s \cdot \operatorname{rms}(w - w_0)
 # $$
 #
-# And to first order, the loss that one more presentation of U updates can still
-# remove is
+# To first order, the loss that one more presentation of U updates can still remove
+# is
 #
 # $$
 # \Delta L \approx \eta\,U \sum_i p_i \left(\frac{\partial L}{\partial w_i}\right)^2
@@ -37,9 +37,10 @@ n_items, epochs, learning_rate = 10, 5, 0.009
 # %% [markdown]
 # ## The parts of a trial
 #
-# So far one call did it all. Here are its parts: ten items, seen through a frozen
-# random layer that stands for the paper's frozen convolutions, scaled up so that
-# weights learn rather than biases; ten presentations; and one newborn network.
+# So far one call did it all. Here are its parts: ten items, ten presentations of
+# them, and one newborn network. The images pass through a frozen random layer,
+# which stands for the paper's frozen convolutions. They are scaled up, so that
+# weights learn rather than biases.
 
 # %%
 rng = np.random.default_rng(11)
@@ -61,8 +62,8 @@ newborn = mp.init_network((1024, 256, 256, n_items), rng=rng)
 how = mp.LearningSettings(learning_rate=learning_rate)
 
 # %% [markdown]
-# The first presentation is the same for all networks: at birth every synapse has
-# plasticity 1. It also gives the yardstick for kappa.
+# The first presentation is the same for all networks, because every synapse is born
+# with plasticity 1. It also gives the yardstick for kappa.
 
 # %%
 after_first = mp.copy_network(newborn)
@@ -133,15 +134,15 @@ plt.title("A hybrid network: small kappa keeps the end, large kappa the start")
 plt.show()
 
 # %% [markdown]
-# The larger kappa, the sooner synapses stick, and the less is left for the end of
-# the list. (That some items in the middle are lost for every kappa is this one
-# list's doing.)
+# The larger kappa is, the sooner synapses stick, and the less they can still learn
+# at the end of the list. (Some items in the middle are lost at every kappa; that is
+# peculiar to this list.)
 #
 # ## One number for all of them
 #
-# Kappa orders the networks of *one* kind. Now put three kinds together: balance,
-# the recall of the last three items minus that of the first three, against kappa,
-# and against the loss drop predicted before the last presentation.
+# Kappa orders networks of *one* kind. Now put three kinds together. Their balance
+# is the recall of the last three items minus that of the first three. Plot it
+# against kappa, and against the loss drop predicted before the last presentation.
 
 # %%
 by_kappa, by_drop = {}, {}
@@ -169,13 +170,13 @@ plt.show()
 # %% [markdown]
 # What predicts the balance here is not the distribution of flexibilities, nor the
 # steepness alone, but how much a network can still learn when the next item comes.
-# When this rule was tried out before the package was written, balance was even near
-# a predicted drop of 0.8 nats (dotted); where this list crosses zero you can read
-# off the figure. It is a regularity, not a law.
+# In experiments before the package was written, balance was zero near a predicted
+# drop of 0.8 nats (dotted line); the figure shows where it is zero for this list.
+# This is a regularity, not a law.
 #
-# Three cautions. The prediction is first order: nothing keeps it from exceeding the
-# loss there is. It is measured late, when much of the outcome is settled. And one
-# list is shown; another (`default_rng(12)`) moves every point.
+# Three cautions. The prediction is first order, so it can exceed the loss itself.
+# It is measured late, when much of the outcome is settled. And this is one list;
+# another (`default_rng(12)`) moves every point.
 #
 # ## What to try
 #

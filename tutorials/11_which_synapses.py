@@ -3,14 +3,14 @@
 #
 # **Where in the hybrid network is the first item kept, and where the last?**
 #
-# *You will learn* to follow displacement by flexibility, to do a lesion experiment
-# on a network, and what a lesion can and cannot show.
+# *You will learn* how to follow displacement by flexibility, how to do a lesion
+# experiment on a network, and what a lesion can and cannot show.
 #
 # Sort all synapses into ten **deciles** of flexibility, from the stiffest tenth to
 # the most flexible. The displacement of decile d after the list is a sum over
-# presentations, $w_{10} - w_0 = \sum_t \Delta_t$, so one can ask which presentation
-# wrote it. And one can undo it: a **lesion** puts a decile back to where it was
-# born,
+# presentations, $w_{10} - w_0 = \sum_t \Delta_t$, so you can ask which presentation
+# wrote it. You can also undo it: a **lesion** puts the weights of a decile back to
+# their initial values,
 #
 # $$
 # w_i \leftarrow w_{0,i} \quad \text{for all } i \text{ in decile } d
@@ -31,8 +31,8 @@ n_items = 10
 # %% [markdown]
 # ## Who writes when
 #
-# `by_flexibility=True` measures what each presentation adds to the displacement, by
-# tenths of f.
+# `by_flexibility=True` measures what each presentation adds to the displacement of
+# each tenth of the synapses, sorted by f.
 
 # %%
 settings = mp.Settings(networks=("hybrid",), trials=2, seed=12, by_flexibility=True)
@@ -52,14 +52,14 @@ plt.suptitle("Who wrote where the synapses ended up")
 plt.show()
 
 # %% [markdown]
-# Stiff synapses were written by the first presentation and hardly since. Flexible
-# ones are rewritten all the time. It *looks* as if the first item were stored in
-# the stiff ones.
+# The first presentation wrote the stiff synapses, and later ones hardly moved them.
+# The flexible ones are rewritten all the time. It *looks* as if the first item were
+# stored in the stiff ones.
 #
 # ## A lesion is an experiment
 #
-# Looking is correlation. So build one hybrid network by hand, let it learn the
-# list, and put one decile after the other back to birth.
+# Looking is correlation. So build a hybrid network by hand, let it learn a list,
+# and put one decile at a time back to birth.
 
 # %%
 rng = np.random.default_rng(2)
@@ -142,16 +142,16 @@ plt.suptitle("One tenth of the synapses at a time, and the curve after a lesion"
 plt.show()
 
 # %% [markdown]
-# Two surprises. Without the stiffest decile nothing is lost, although the first
-# item wrote it: a tenth of the synapses, and those that moved least, are
-# dispensable. And without the most *flexible* decile, which alone holds the newest
-# items, **the first item comes back**, and not as a mere guess: its false alarms
-# rise much less than its hits. So it was not erased. The stiff synapses kept it,
-# together, and the flexible ones had covered it with later answers. For items in
-# the middle the same lesion is a loss.
+# There are two surprises. Without the stiffest decile nothing is lost, although the
+# first item wrote it: the network can do without this tenth of its synapses, which
+# moved least. And without the most *flexible* decile, which alone holds the newest
+# items, **the first item comes back**. This is no mere guess: its false alarms rise
+# much less than its hits. So it was not erased. The stiff synapses together had
+# kept it, and the flexible ones had covered it with later answers. Items in the
+# middle lose recall by the same lesion.
 #
-# Forgetting in the hybrid is partly a failure to *retrieve*, then. Where something
-# is written, where it is needed and what hides it are three questions; a picture of
+# So forgetting in the hybrid is partly a failure to *retrieve*. Where an item is
+# written, where it is needed and what hides it are three questions; a picture of
 # displacements answers only the first.
 #
 # ## What to try

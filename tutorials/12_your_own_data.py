@@ -3,19 +3,19 @@
 #
 # **How do you run all of this on images of your own?**
 #
-# *You will learn* to write images as a file that the package takes, why the
-# steepness has to be found anew, how to find it, and how to judge whether what you
-# see is real.
+# *You will learn* how to write images to a file that the package reads, why new
+# images need a new steepness, how to find it, and how to judge whether what you see
+# is real.
 #
-# A steepness belongs to the weights of one network on one kind of input. For new
-# images it is **balanced**: the s at which the hybrid network recalls the first and
-# the last item of a list alike,
+# A steepness fits the weights of one network on one kind of input. For new images
+# it is **balanced**: we look for the s at which the hybrid network recalls the
+# first and the last item of a list equally well,
 #
 # $$
 # r_1(s) = r_N(s)
 # $$
 #
-# found by bisection on seeds that no verdict will use.
+# by bisection, on seeds that no verdict will use.
 #
 # Run time: about 14 s. Read first: lessons 4 and 5.
 
@@ -35,8 +35,8 @@ rng = np.random.default_rng(0)
 # ## Images and labels
 #
 # Any images will do: photographs of leaves, spectrograms, microscopy. Each **class
-# is an item**. Here are twelve kinds of texture, gratings of four orientations and
-# three widths, in noise.
+# is an item**. Here are twelve kinds of texture: noisy gratings with four
+# orientations and three widths.
 
 # %%
 size, n_train, n_test = 16, 300, 60
@@ -71,11 +71,10 @@ plt.show()
 # %% [markdown]
 # ## One file
 #
-# Four arrays in an npz file are all. On the command line it is
-# `--dataset gratings.npz`. Whole numbers of 0 to 255 are taken for pixels and
-# divided by 255, if both parts hold them; other numbers go in as they are. Labels
-# may be names, too: whatever can be told apart is a class
-# ([data](../docs/data.md)).
+# You need one npz file with four arrays. On the command line it is
+# `--dataset gratings.npz`. If both parts hold whole numbers from 0 to 255, they are
+# taken for pixels and divided by 255; other numbers stay as they are. Labels may
+# also be names: each distinct label is a class ([data](../docs/data.md)).
 
 # %%
 with tempfile.TemporaryDirectory() as folder:
@@ -92,8 +91,8 @@ print(
 # %% [markdown]
 # ## Can it be learned at all?
 #
-# Before asking what is forgotten, ask whether a plain network learns one item, and
-# whether with true labels it learns them all. If not, no rule will help.
+# Before you ask what is forgotten, ask whether a plain network can learn one item
+# and, with true labels, all items. If not, no rule will help.
 
 # %%
 check = replace(
@@ -108,7 +107,7 @@ print(
 # %% [markdown]
 # ## Find the steepness
 #
-# A few calibration trials a step are enough for a lesson; take ten or more for a
+# A few calibration trials per step are enough for a lesson; take ten or more for a
 # result.
 
 # %%
@@ -152,9 +151,9 @@ plt.title("Serial positions of our own images")
 plt.show()
 
 # %% [markdown]
-# Textures differ from digits in every way, and nothing but one number was tuned to
-# them. Whether the whole picture appears for *your* images you now know how to find
-# out, and how to say so: it does not always, as the first thing to try shows.
+# Textures differ from digits in every way, and only one number was tuned to them.
+# You now know how to find out whether the whole picture appears for *your* images,
+# and how to report it. It does not always appear, as the first thing to try shows.
 #
 # ## What to try
 #

@@ -3,9 +3,9 @@
 #
 # **Where does the time of learning go, and how fast could it be?**
 #
-# *You will learn* to count what a computation must do, to compare four ways of
-# writing one matrix product with what the machine can deliver, and why the update
-# of the weights is a different problem.
+# *You will learn* how to count what a computation must do, how to compare four ways
+# of writing one matrix product with what the machine can deliver, and why the
+# update of the weights is a different problem.
 #
 # A product of an (m, k) and a (k, n) matrix takes $2mkn$ floating-point operations
 # (flops). A program that moves B bytes to and from memory cannot be faster than
@@ -15,8 +15,8 @@
 # \text{bandwidth} \times \frac{\text{flops}}{B}\right)
 # $$
 #
-# which drawn over flops per byte, the **intensity**, is a slope with a flat top:
-# the roofline.
+# Drawn against flops per byte, the **intensity**, this bound is a slope with a flat
+# top: the roofline.
 #
 # Run time: about 5 s. Read first: lesson 2.
 
@@ -45,7 +45,7 @@ def measure_seconds(function, *arguments, repeats=5):
 # %% [markdown]
 # ## One product, four ways
 #
-# First as the definition says.
+# First, write it as the definition says; then in blocks.
 
 
 # %%
@@ -75,8 +75,8 @@ def multiply_by_blocks(left, right, size=64):
 
 
 # %% [markdown]
-# Then the same functions, compiled by Numba, if there is one; and last the BLAS
-# library that NumPy's `@` calls.
+# Then come the same functions compiled by Numba, if it is installed, and last the
+# BLAS library that NumPy's `@` calls.
 
 # %%
 ways = {"Python loops": (multiply_by_loops, 48)}
@@ -112,17 +112,16 @@ axes.set(
 plt.show()
 
 # %% [markdown]
-# Tens of thousands of times lie between the first and the last, and they compute
-# the same numbers up to rounding. This is why the package's fast body leaves
-# products to BLAS, which NumPy calls, and writes loops only for what BLAS does not
-# have.
+# The last is tens of thousands of times as fast as the first, and they compute the
+# same numbers up to rounding. That is why the package's compiled code leaves
+# products to BLAS, which NumPy calls, and has loops only for what BLAS lacks.
 #
 # ## What BLAS does not have: the update
 #
-# Once the gradient is there, the metaplastic step is
-# $w \leftarrow w - (\eta p)\,g$: two flops per synapse, and 16 bytes moved (read
-# the rate, the gradient, the weight; write the weight). Written as NumPy reads
-# best, it makes a temporary array and moves 24.
+# Once the gradient is known, the metaplastic step is
+# $w \leftarrow w - (\eta p)\,g$. It takes two flops per synapse and moves 16 bytes
+# (read the rate, the gradient and the weight; write the weight). The most readable
+# NumPy line makes a temporary array, and moves 24 bytes.
 
 
 # %%
@@ -158,8 +157,8 @@ for name, function in updates.items():
 # ## The roofline
 #
 # Measure both limits on this machine: the rate of a large product, and how fast a
-# large array can be copied (8 bytes per number: one read, one written). Then place
-# the computations in the picture.
+# large array can be copied (8 bytes per number: 4 read, 4 written). Then place the
+# computations in the figure.
 
 # %%
 peak = mp.experiments.measure_speed() / 1e9
@@ -196,10 +195,10 @@ plt.show()
 print(f"flat roof {peak:.0f} GF/s, slope {bandwidth:.0f} GB/s")
 
 # %% [markdown]
-# A product of a batch with the weights is bound by arithmetic; the update of the
-# same weights is bound by memory, far to the left. The larger the batch, the fewer
-# updates an image needs, which is why small batches are where a fused update pays.
-# A point above the slope has found its data in a cache.
+# Arithmetic limits the product of a batch with the weights; memory limits the
+# update of the same weights, far to the left. The larger the batch, the fewer
+# updates an image needs. So a fused update pays most for small batches. A point
+# above the slope has found its data in a cache.
 #
 # ## What to try
 #

@@ -3,12 +3,13 @@
 #
 # **How much faster than NumPy is a kernel of a hundred lines that you can read?**
 #
-# *You will learn* to write the update of a whole batch as loops that Numba
+# *You will learn* how to write the update of a whole batch as loops that Numba
 # compiles, why fused loops save time, what a kernel must not do, and how to prove
 # that a fast kernel computes the same as a slow one.
 #
-# One update takes a batch of n images through the network, and the gradient back.
-# With the inputs X of a layer, its outputs Y, and $D = \partial L/\partial Y$,
+# One update takes a batch of n images forward through the network, and the gradient
+# back. With the inputs X of a layer, its outputs Y, and
+# $D = \partial L/\partial Y$,
 #
 # $$
 # Y = XW + b, \qquad
@@ -17,7 +18,7 @@
 # $$
 #
 # where $\eta p$ is the synaptic rate, one number for each weight. NumPy computes
-# every product and every sum with a call of its own, and every call writes an array
+# every product and every sum in a call of its own, and every call writes an array
 # that the next call reads. Loops can use a number while it is still in the cache.
 #
 # Run time: about 5 s. Read first: lesson 13.
@@ -54,15 +55,15 @@ else:
 #   then train two networks at the same time.
 # * `error_model="numpy"`: a division by 0 gives inf or NaN, as in NumPy. Numba's
 #   default raises an exception, so it tests every divisor before it divides.
-# * `cache=True`: Numba keeps the machine code in the folder `__pycache__` beside
-#   this file. The first run of this lesson compiles for ten to twenty seconds, the
+# * `cache=True`: Numba keeps the machine code in the folder `__pycache__` next to
+#   this file. The first run of this lesson compiles for ten to twenty seconds; the
 #   second run loads the code. The cache notices changes in this file only: if a
 #   kernel calls a kernel in another file, delete the cache after you change that
-#   file. At Python's plain prompt there is no file, and Numba refuses this option:
-#   there, remove it.
+#   file. At Python's plain prompt there is no file, and Numba refuses this option;
+#   remove it there.
 #
 # If Numba cannot be imported, for instance in a browser, the same functions run
-# uncompiled. This takes about a hundred times as long, so the lesson then makes a
+# uncompiled. This takes about a hundred times as long, so the lesson then uses a
 # tiny world.
 
 # %%
@@ -98,13 +99,12 @@ print(f"{len(images)} images; {np.mean(images != 0):.0%} of their pixels are not
 #
 # A row of $XW$ is a sum of rows of W, each times one number of X. A row of
 # $X^\top D$ is a sum of rows of D, each times one number of X. So one function
-# serves both products. It takes a list of the numbers of X that are not 0, and
-# where they are. A pixel that is 0 costs nothing, and half of the pixels are 0.
+# serves both products. It takes the numbers of X that are not 0, and their places.
+# A pixel that is 0 costs nothing, and half of the pixels are 0.
 #
-# `add_rows` adds four rows at a time. If it added one, it would read and write
-# every number of `total` for each row in the list; now it does so for every fourth
-# row. The innermost loop runs along memory, so the compiler turns it into vector
-# instructions.
+# `add_rows` adds four rows at a time, so it reads and writes every number of
+# `total` once per four rows of the list, not once per row. The innermost loop runs
+# along memory, so the compiler turns it into vector instructions.
 
 
 # %%
@@ -115,7 +115,7 @@ def list_what_is_on(values, places, row):
     for k in range(row.size):
         values[count], places[count] = row[k], k
         count += row[k] != 0  # a 0 will be overwritten by the next number
-    for k in range(count, count + 3):  # zeros that complete the last four
+    for k in range(count, count + 3):  # zeros complete the last group of four
         values[k], places[k] = 0, 0
     return count
 
@@ -135,13 +135,13 @@ def add_rows(total, matrix, values, places, count):
 # %% [markdown]
 # ## Forward: product, bias and ReLU
 #
-# In NumPy these are three passes over an array of (n, n_out) numbers. Here one row
-# of the outputs is filled with the biases, gets its sum and its ReLU, and stays in
-# the cache until it is finished.
+# In NumPy these are three passes over an array of shape (n, n_out). Here one row of
+# the outputs gets its biases, its sum and its ReLU, and stays in the cache until it
+# is finished.
 #
 # The constant `zero` has the dtype of the arrays. In Numba the float64 constant
-# `0.0` makes `max(row[j], 0.0)` a computation in float64, and the integer 0 does
-# so, too: every float32 is converted, half as many fit into a vector register, and
+# `0.0` makes `max(row[j], 0.0)` a computation in float64, and so does the integer
+# 0: every float32 is converted, half as many fit into a vector register, and
 # rounding differs from NumPy's, which keeps float32.
 
 
@@ -165,10 +165,11 @@ def forward_into(outputs, inputs, weights, biases, is_hidden, notes):
 # %% [markdown]
 # ## The loss and its gradient
 #
-# The gradient of the mean cross-entropy with respect to the logits Z is (softmax(Z)
-# - onehot(label)) / n. The loss and the gradient need the same exponentials, so one
-# function makes both. The highest logit of a row is subtracted first: no
-# exponential can overflow then. The sum of the losses is float64 on purpose.
+# The gradient of the mean cross-entropy with respect to the logits Z is
+# `(softmax(Z) - onehot(label)) / n`. The loss and the gradient need the same
+# exponentials, so one function computes both. It first subtracts the highest logit
+# of a row, so no exponential can overflow. The sum of the losses is float64 on
+# purpose.
 
 
 # %%
@@ -197,7 +198,7 @@ def softmax_cross_entropy_into(d_logits, logits, labels):
 # ## Backward: product and ReLU
 #
 # The gradient of a hidden unit is 0 if its ReLU was off. NumPy computes all of
-# $D W^\top$ and then throws away what belongs to such units. The loop looks at the
+# $D W^\top$ and then throws away what belongs to such units. The loop checks the
 # unit first.
 
 
@@ -219,11 +220,11 @@ def backward_into(d_inputs, inputs, d_outputs, weights):
 # %% [markdown]
 # ## The step of every synapse
 #
-# There is no gradient matrix. The kernel makes the gradient of one row of W, uses
-# it at once, and forgets it: `gradient` has the length of one row and stays in the
-# cache. NumPy writes the whole gradient, reads it, writes the product
-# `rate * gradient`, and reads it again. If a pixel is 0 in all images of the batch,
-# its gradients are 0, and the kernel does not even read that row of W.
+# There is no gradient matrix. The kernel computes the gradient of one row of W,
+# uses it at once, and forgets it: `gradient` has the length of one row and stays in
+# the cache. NumPy writes the whole gradient, reads it, writes the product
+# `rate * gradient`, and reads that. If a pixel is 0 in all images of the batch, its
+# gradients are 0, and the kernel does not even read that row of W.
 
 
 # %%
@@ -268,11 +269,11 @@ def step_inplace(weights, biases, rates, inputs, d_outputs, gradient, notes):
 # * *read a global that changes*: the compiler makes it a constant;
 # * *check and raise*: Python checks shapes and labels before the call, and can say
 #   in words what is wrong; the kernel trusts them, and a wrong index would read or
-#   overwrite memory that is not the array's;
+#   overwrite memory outside the array;
 # * *use* `fastmath=True` where NaN can occur: the option tells the compiler that
-#   none does;
-# * *assign arrays as a whole*: `row[:] = image` is short, but with it Numba also
-#   compiles the message of the error for shapes that do not fit, which can take ten
+#   there is none;
+# * *assign arrays as a whole*: `row[:] = image` is short, but Numba then also
+#   compiles the error message for shapes that do not fit, which can take ten
 #   seconds.
 
 
@@ -352,12 +353,12 @@ def learn_in_loops(network, hybrid, presentation, *, settings):
 # ## How fast is it?
 #
 # Three programs learn the same presentation from the same start: the package's
-# NumPy code, the kernel above, and `learn_item` as it is, with the package's fast
-# body. They take turns, so a busy machine slows down all three. A turn's time per
-# update is the time of the whole presentation, divided by its number of updates;
-# the figure shows the median of nine turns. One more turn comes first, which
-# compiles and does not count. All three programs use one core, since the kernel
-# above has one thread. (Without Numba, `learn_item` is the NumPy code, too.)
+# NumPy code, the kernel above, and `learn_item` with the package's compiled code.
+# They take turns, so a busy machine slows down all three. The time per update is
+# the time of a whole presentation, divided by its number of updates; the figure
+# shows the median of nine turns. An earlier turn compiles and does not count. All
+# three programs use one core, since the kernel above has one thread. (Without
+# Numba, `learn_item` is the NumPy code, too.)
 
 # %%
 ways = {
@@ -412,21 +413,21 @@ plt.show()
 # on calls, on temporary arrays and on the step of the weights, and the kernel saves
 # most of that. With a large batch, products take nearly all of the time, and BLAS,
 # which NumPy calls, is hard to beat: BLAS keeps its sums in registers, while
-# `add_rows` reads and writes `total` for every four rows. So the package's fast
-# body lets NumPy multiply, and compiles only the loops between the products. It has
-# no lists: it leaves out a pixel only if the pixel is 0 in all images of the
-# presentation.
+# `add_rows` reads and writes `total` for every four rows. So the package's compiled
+# code lets NumPy multiply, and has loops only for what lies between the products.
+# It makes no lists: it leaves out a pixel only if the pixel is 0 in all images of
+# the presentation.
 #
 # ## The same numbers
 #
 # A fast kernel that computes something else is worth nothing. So learn one whole
 # presentation twice from the same start, with the kernel and with `learn_item`, and
 # compare all parameters. In float64, `learn_item` runs its NumPy code, and the two
-# must agree to rounding. In float32 it runs the package's fast body, if there is
-# Numba. Sums in another order then differ in the seventh digit, and learning makes
-# the difference grow, so the tolerance is loose. The comparison means something
-# only if the parameters moved much further than the tolerance, so the cell prints
-# how far they moved.
+# must agree to rounding. In float32 it runs the package's compiled code, if Numba
+# is installed. Sums in another order then differ in the seventh digit, and learning
+# makes the difference grow, so the tolerance is loose. The comparison means
+# something only if the parameters moved much further than the tolerance, so the
+# cell prints how far they moved.
 
 # %%
 for dtype, backend, tolerance in (

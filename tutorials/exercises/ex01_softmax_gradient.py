@@ -4,7 +4,7 @@
 # **How hard does a wrong answer pull on a network?**
 #
 # Every weight moves because of one quantity: the gradient of the loss with respect
-# to the logits. You derive it and write it. Run time: 1 s.
+# to the logits. You derive it, then code it. Run time: 1 s.
 
 # %%
 import numpy as np
@@ -15,10 +15,10 @@ from metaplastic_np.exercises import check
 # %% [markdown]
 # ## Predict first
 #
-# A network is sure and wrong: it gives its label the probability 0.000001. Another
-# is undecided and gives it 0.5. The *loss* of the first is about 20 times that of
-# the second. How many times larger is its *gradient* at the label's logit? Write
-# your guess down, and why.
+# One network is sure and wrong: it gives the right label a probability of 0.000001.
+# Another is undecided and gives it 0.5. The *loss* of the first is about 20 times
+# that of the second. How many times larger is its *gradient* at the right label's
+# logit? Write down your guess and your reason.
 
 # %%
 prediction = ""  # your words
@@ -41,8 +41,8 @@ prediction = ""  # your words
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# $e^{1000}$ is no floating-point number. The softmax does not change when a
-# constant is subtracted from all logits of a row. Which constant makes every
+# $e^{1000}$ is too large for a floating-point number. The softmax does not change
+# when a constant is subtracted from all logits of a row. Which constant makes every
 # exponential at most 1?
 #
 # </details>
@@ -70,7 +70,8 @@ print(check("ex01", softmax_gradient))
 # %% [markdown]
 # ## Use it
 #
-# One image, two classes, label 0. Its probability goes from hopeless to sure.
+# Take one image, two classes, and label 0. The probability of the label goes from
+# hopeless to sure.
 
 # %%
 print("p(label)     loss   gradient at the label")
@@ -83,11 +84,11 @@ for probability in (1e-6, 1e-3, 0.1, 0.5, 0.9, 0.999):
 # %% [markdown]
 # ## Explain
 #
-# * The loss has no upper bound, the gradient has. What is the largest pull that one
-#   image can have?
+# * The loss has no upper bound, but the gradient has. What is the largest pull that
+#   one image can have?
 # * Each row of the gradient adds up to 0. Why must it?
-# * An image that is answered well hardly pulls. What does that mean for a network
-#   that is taught one item five epochs long: when does most of the learning happen?
+# * An image that is classified well hardly pulls. Suppose that a network is taught
+#   one item for five epochs. When does most of the learning happen?
 #
 # ## Reference
 #

@@ -3,8 +3,9 @@
 #
 # **What must a layer tell its weights, its biases, and the layer below?**
 #
-# A dense layer with a ReLU is all that the network of this package is made of. You
-# write its backward pass and hold it to finite differences. Run time: 1 s.
+# The network of this package is made of nothing but dense layers with a ReLU. You
+# write the backward pass of one layer and check it against finite differences.
+# Run time: 1 s.
 
 # %%
 import numpy as np
@@ -16,7 +17,7 @@ from metaplastic_np.exercises import check
 # ## Predict first
 #
 # A unit's bias is -100: its ReLU is off for every image, and every image is
-# answered wrongly. After a million updates with plain gradient descent, what will
+# classified wrongly. After a million updates with plain gradient descent, what will
 # the bias be?
 
 # %%
@@ -66,8 +67,8 @@ print(check("ex02", layer_backward))
 # %% [markdown]
 # ## Use it
 #
-# A loss of your own: half the squared output. Compare your gradient with finite
-# differences, and see which weights get none.
+# Take another loss: half the squared output, summed. Compare your gradient with
+# finite differences, and see which weights get no gradient.
 
 # %%
 rng = np.random.default_rng(1)
@@ -94,9 +95,9 @@ for unit, bias in enumerate(biases):
 # %% [markdown]
 # ## Explain
 #
-# * A unit that is off for every image gets no gradient, and stays as it is, for
-#   ever. It is "dead". The paper's rigid synapse ($f = 0$) does not move either.
-#   What is the difference?
+# * A unit that is off for every image gets no gradient, so it never changes again.
+#   It is "dead". The paper's rigid synapse ($f = 0$) does not move either. What is
+#   the difference?
 # * `d_inputs` of the first layer is never needed. Why?
 #
 # ## Reference

@@ -3,8 +3,8 @@
 #
 # **What does it take to compute one line of a paper?**
 #
-# The plasticity of a synapse is one short formula. Written down as it stands it
-# fails in several places, without an error. Run time: 1 s.
+# The plasticity of a synapse is one short formula. Coded as it stands, it fails in
+# several places, without an error. Run time: 1 s.
 
 # %%
 import numpy as np
@@ -14,9 +14,9 @@ from metaplastic_np.exercises import check
 # %% [markdown]
 # ## Predict first
 #
-# Take $f = 0.5$ and $s = 1$, and move a synapse 25 from home. What does
-# `1 - np.tanh(25)**2` print? Is that the true value? What is the plasticity of a
-# synapse with $f = 0$ that has not moved?
+# Take $f = 0.5$ and $s = 1$, and move a synapse a distance of 25 from home. What
+# does `1 - np.tanh(25)**2` print? Is that the true value? What is the plasticity of
+# a synapse with $f = 0$ that has not moved?
 
 # %%
 prediction = ""  # your words
@@ -68,7 +68,7 @@ print(check("ex03", plasticity))
 # %% [markdown]
 # ## Use it
 #
-# The formula as it stands, beside yours.
+# Compare the formula as it stands with your function.
 
 # %%
 print("displacement   1 - tanh^2        yours")
@@ -80,8 +80,8 @@ for displacement in (0.0, 1.0, 5.0, 15.0, 18.0, 19.0, 20.0, 25.0):
 # %% [markdown]
 # ## Explain
 #
-# * From which displacement on are the digits of the first column noise, and why
-#   there?
+# * From which displacement on are the digits in the column `1 - tanh^2` noise, and
+#   why there?
 # * Would a training run in float32 notice? Think of learning rate times plasticity
 #   times gradient, added to a weight of size 0.05.
 # * A function that returns nan for rigid synapses *once* spoils a network *for

@@ -16,8 +16,8 @@ from metaplastic_np.exercises import check
 # ## Predict first
 #
 # A synapse stiffens exponentially with its displacement. Does it come to rest at
-# some distance? If 100 units of effort take it 3 units far, how far does it get
-# with 10,000?
+# some distance? If an effort of 100 units takes it a distance of 3, how far does an
+# effort of 10,000 take it?
 
 # %%
 prediction = ""  # your words
@@ -26,8 +26,9 @@ prediction = ""  # your words
 # ## Facts
 #
 # Let $x = s\,|w - w_0|$ be the scaled displacement and $c = (1 - f)/f$ the
-# stiffness. The *effort* $t = s\,\eta \sum |\partial L / \partial w|$ is the way
-# that an ordinary synapse would have gone. If plasticity is refreshed all the time,
+# stiffness. The *effort* $t = s\,\eta \sum |\partial L / \partial w|$ is the
+# distance that an ordinary synapse would have moved. If plasticity is refreshed all
+# the time,
 #
 # $$ \frac{dx}{dt} = \operatorname{sech}^2(c x), \qquad x(0) = 0 $$
 #
@@ -98,10 +99,10 @@ plt.show()
 # %% [markdown]
 # ## Explain
 #
-# * On this axis a straight line is a logarithm. Every ten times more effort buys
-#   the same extra distance. Which one, in terms of $c$?
-# * "Rigid after a while" is therefore wrong. What does a synapse that drifts as a
-#   logarithm imply for a memory that should last?
+# * On this axis a logarithm is a straight line: every tenfold increase of effort
+#   adds the same distance. Which distance, in terms of $c$?
+# * So "rigid after a while" is wrong. What does a logarithmic drift imply for a
+#   memory that should last?
 # * The law needs a plasticity that is refreshed all the time. The paper computes it
 #   once per presentation. Exercise 7 shows what that changes.
 #

@@ -5,8 +5,8 @@
 # the same?**
 #
 # The paper mixes flexible and rigid synapses. The obvious control is a network in
-# which all are alike, with the best single $f$. You write the search that finds it.
-# Run time: 10 s.
+# which all synapses have the same $f$, the best one. You write the search that
+# finds it. Run time: 10 s.
 
 # %%
 from dataclasses import replace
@@ -31,15 +31,15 @@ prediction = ""  # your words
 # ## Facts
 #
 # `balance(f)` runs a network and returns recall of the first item minus recall of
-# the last. A stiff network keeps the first, a flexible one the last, so balance
-# *falls* as $f$ grows from 0 to 1. Each call is expensive: find $f$ with
-# `balance(f) == target` to within 0.005, in at most 12 calls.
+# the last. A stiff network keeps the first item, a flexible one the last, so
+# balance *falls* as $f$ grows from 0 to 1. Each call is expensive. Find, to within
+# 0.005 and in at most 12 calls, the $f$ at which `balance(f) == target`.
 #
 # <details><summary>Hint 1</summary>
 #
-# Keep an interval that contains the answer. Ask in its middle; the answer tells
-# which half to keep. How often must [0, 1] be halved until half of it is below
-# 0.005?
+# Keep an interval that contains the answer. Call `balance` in its middle; the
+# result tells which half to keep. How often must you halve [0, 1] until half of the
+# interval is below 0.005?
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -111,7 +111,8 @@ plt.show()
 #   that say about the claim that *mixing* matters, for one pass through one list?
 # * Why is the matching $f$ so much above the mean of the mixture? (Plasticity falls
 #   exponentially with $(1 - f)/f$: which synapses of the mixture do the work?)
-# * You matched on the seeds on which you compare. What would a fair test look like?
+# * You chose $f$ on the same seeds on which you compare. What would a fair test
+#   look like?
 #
 # ## Reference
 #

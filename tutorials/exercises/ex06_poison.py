@@ -4,8 +4,8 @@
 # **How few lies does it take to make a hybrid network forget?**
 #
 # The paper poisons a network that has learned its list: each item's images are
-# shown once more under the label of another item. The hybrid withstands. You attack
-# it better. Run time: 15 s.
+# shown once more under the label of another item. The hybrid network withstands
+# this. You design a better attack. Run time: 15 s.
 
 # %%
 from dataclasses import replace
@@ -18,8 +18,8 @@ from metaplastic_np.exercises import SMALL, check
 # %% [markdown]
 # ## Predict first
 #
-# You may show six poisoned presentations. Which attack does most harm: every item
-# under a *different* wrong label, as in the paper; all items under *one* wrong
+# You may show six poisoned presentations. Which attack does the most harm: every
+# item under a *different* wrong label, as in the paper; all items under *one* wrong
 # label; or a single item under one wrong label, six times over? Rank the three.
 
 # %%
@@ -32,14 +32,14 @@ prediction = ""  # your words
 # `label`. A `Step` is poison if the label is wrong. (The non-targets that every
 # presentation contains have wrong labels, too, as always.)
 #
-# The victim has learned five items nine times over, on calibration seeds. You pass
-# if at most 70 % of its mean recall is left after at most 6 presentations. The
-# checker says what is left.
+# The victim has learned five items, presented nine times over, on calibration
+# seeds. You pass if at most 70 % of its mean recall is left after at most 6
+# presentations. The checker says what is left.
 #
 # <details><summary>Hint 1</summary>
 #
-# "0 is 1" and "1 is 2" want to move the last layer's weights in different
-# directions. What do "0 is 4" and "1 is 4" have in common?
+# "0 is 1" and "1 is 2" push the last layer's weights in different directions. What
+# do "0 is 4" and "1 is 4" have in common?
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -67,7 +67,8 @@ print(check("ex06", attack))
 # %% [markdown]
 # ## Use it
 #
-# Your attack beside the paper's and the single lie, presentation by presentation.
+# Compare your attack with the paper's and with the single lie, presentation by
+# presentation.
 
 # %%
 n_items, learned = 5, 9 * list(range(5))
@@ -107,8 +108,8 @@ plt.show()
 #   property of the network, or of the attack it was tested with?
 # * One lie about *one* item harms *all* items. Through which images?
 # * Attack a network that has learned its list only once:
-#   `learned = list(range(5))`. Is it the mixture that protects, or nine repetitions
-#   of freezing?
+#   `learned = list(range(5))`. What protects a network: the mixture, or nine
+#   repetitions of freezing?
 #
 # ## Reference
 #

@@ -18,8 +18,9 @@ from metaplastic_np.exercises import SMALL, check
 # %% [markdown]
 # ## Predict first
 #
-# Plasticity that follows every update is always up to date. That sounds better.
-# What will happen to recall of the first, the middle and the last items?
+# Plasticity that is computed anew before every update is always up to date. That
+# sounds better. What will happen to recall of the first, the middle and the last
+# items?
 
 # %%
 prediction = ""  # your words
@@ -27,7 +28,8 @@ prediction = ""  # your words
 # %% [markdown]
 # ## Facts
 #
-# One synapse, born at $w_0$, with displacement $d = w - w_0$. Each update is
+# Take one synapse with initial weight $w_0$ and displacement $d = w - w_0$. Each
+# update is
 #
 # $$ d \leftarrow d - \eta\,p\,g,
 # \qquad p = \operatorname{sech}^2\!\left(s\,\frac{1-f}{f}\,d\right) $$
@@ -38,14 +40,14 @@ prediction = ""  # your words
 #
 # <details><summary>Hint 1</summary>
 #
-# Two loops, over presentations and over updates. The two settings differ only in
-# *where* the line stands that computes $p$. `mp.measure_plasticity` takes arrays,
-# also of one element.
+# Write two loops, over presentations and over updates. The two settings differ only
+# in *where* the line that computes $p$ stands. `mp.measure_plasticity` takes
+# arrays, even of one element.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# $d$ goes on from one presentation to the next. Nothing is reset but $p$.
+# $d$ carries over from one presentation to the next. Only $p$ is computed anew.
 #
 # </details>
 
@@ -76,9 +78,9 @@ print(check("ex07", learn))
 # %% [markdown]
 # ## Use it
 #
-# First one synapse under a steady pull, then a whole network, whose steepness was
-# balanced for the refresh once per presentation. A larger steepness does not mend
-# the other one.
+# First comes one synapse under a steady pull, then a whole network. Its steepness
+# of 1,700 was balanced for one refresh per presentation. With a refresh per update,
+# a larger steepness does not help.
 
 # %%
 pull = np.full((5, 20), -1.0)
@@ -121,10 +123,10 @@ plt.show()
 # %% [markdown]
 # ## Explain
 #
-# * In its first presentation a synapse under the paper's rule overshoots its travel
-#   budget by far: its plasticity still says "newborn". Afterwards it is stuck.
-#   Refreshed at every update, it creeps on. Find both in the left panel. Which step
-#   sticks it at s = 17,000?
+# * Under the paper's rule a synapse overshoots its travel budget by far in its
+#   first presentation, because its plasticity still says "newborn". Afterwards it
+#   is stuck. Refreshed at every update, it creeps on. Find both in the left panel.
+#   Which step makes it stick at s = 17,000?
 # * Why do the *middle* items suffer most?
 # * Brains have no presentation counter. What could play its part?
 #

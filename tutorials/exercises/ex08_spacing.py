@@ -18,8 +18,9 @@ from metaplastic_np.exercises import SMALL, check
 # %% [markdown]
 # ## Predict first
 #
-# Massed: 0 0 1 1 2 2 ... Spaced: every item again after a pause. Who gains from
-# spacing: the conventional network, the hybrid, both, neither? At which positions?
+# Massed: 0 0 1 1 2 2 ... Spaced: every item comes again after a pause. Who gains
+# from spacing: the conventional network, the hybrid, both, neither? At which
+# positions?
 
 # %%
 prediction = ""  # your words
@@ -30,8 +31,8 @@ prediction = ""  # your words
 # A schedule is a list of item numbers. Write one in which
 #
 # 1. each of the items 0 to `n_items - 1` is shown exactly twice, and nothing else;
-# 2. each item waits equally long: the second showing comes $g$ places after the
-#    first, with the same $g$ for all items;
+# 2. the second showing of each item comes $g$ places after its first, with the same
+#    $g$ for all items;
 # 3. nothing is massed: $g \ge 2$.
 #
 # <details><summary>Hint 1</summary>
@@ -105,10 +106,10 @@ plt.show()
 #
 # * In a spaced list the first item's last showing is closer to the test. Is that
 #   all there is to it? Where would you look to find out?
-# * Massed repetition hands the hybrid's plastic synapses to one item for twice as
-#   long. Which items pay?
-# * The networks have no sense of time between presentations. What do psychologists
-#   mean by spacing that cannot be in this model?
+# * Massed repetition gives the hybrid's plastic synapses to one item for twice as
+#   long. Which items pay for this?
+# * The networks have no sense of time between presentations. Which part of what
+#   psychologists call spacing can therefore not be in this model?
 #
 # ## Reference
 #

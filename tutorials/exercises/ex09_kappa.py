@@ -4,7 +4,7 @@
 # **How do you state a steepness so that another network can use it?**
 #
 # The paper's steepness is $4 \cdot 10^5$; ours is 10,900. Both may be the same
-# setting. You write the number that tells. Run time: 1 s.
+# setting. You compute the number that tells. Run time: 1 s.
 
 # %%
 import numpy as np
@@ -15,9 +15,9 @@ from metaplastic_np.exercises import check
 # %% [markdown]
 # ## Predict first
 #
-# Put a black frame around every image, so that half of all pixels are always 0.
-# Nothing is learned differently. What happens to the root mean square displacement
-# of *all* weights of the first layer?
+# Put a black frame around every image, so that half of all pixels are always 0. The
+# network learns exactly as before. What happens to the root mean square
+# displacement of *all* weights of the first layer?
 
 # %%
 prediction = ""  # your words
@@ -30,8 +30,8 @@ prediction = ""  # your words
 #
 # $$ \kappa = s \cdot \mathrm{rms}(w - w_0) $$
 #
-# measured after the first presentation, over all weights that moved, all layers in
-# one pool. The root mean square is the root of the mean of the squares.
+# It is measured after the first presentation, over all weights that moved, with all
+# layers in one pool. The root mean square is the root of the mean of the squares.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -40,8 +40,8 @@ prediction = ""  # your words
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# A weight that is fed by a pixel that is always 0 gets the gradient 0, and its
-# difference is exactly 0. Leave those out.
+# A weight whose pixel is always 0 gets the gradient 0, so its displacement is
+# exactly 0. Leave such weights out.
 #
 # </details>
 
@@ -63,8 +63,8 @@ print(check("ex09", kappa))
 # %% [markdown]
 # ## Use it
 #
-# The same network on the bare and on the framed images. The weights of the frame
-# are new, all others are the same.
+# Train the same network on the bare and on the framed images. The weights of the
+# frame are new, all others are the same.
 
 # %%
 rng = np.random.default_rng(0)

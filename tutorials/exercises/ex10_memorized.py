@@ -3,7 +3,7 @@
 #
 # **When may you say that a network has memorized an item?**
 #
-# Two tests differ in one sign, "more than" or "at least". They disagree about the
+# Two tests differ in one sign: "more than" or "at least". They disagree about the
 # items that matter most. Run time: 3 s.
 
 # %%
@@ -19,10 +19,10 @@ from metaplastic_np.exercises import SMALL, check
 # %% [markdown]
 # ## Predict first
 #
-# A network never gives the answer 3: not once, to no image. Test A asks how often
-# shuffled labels give *more* hits than the network has; test B, *at least as many*.
-# If this happens in less than 5 % of shuffles, the item counts as memorized. What
-# does each test say about item 3?
+# A network never answers 3, whatever the image. Test A asks how often shuffled
+# labels give *more* hits than the network has; test B, how often they give *at
+# least as many*. If this happens in less than 5 % of shuffles, the item counts as
+# memorized. What does each test say about item 3?
 
 # %%
 prediction = ""  # your words
@@ -30,10 +30,10 @@ prediction = ""  # your words
 # %% [markdown]
 # ## Facts
 #
-# There are `total` test images. The network gave the answer $k$ to `answered` of
-# them, `belong` show item $k$, and `hits` are both. If answers had nothing to do
-# with images, hits $X$ would be hypergeometric: draw `answered` of `total` images
-# without putting back, and count those that belong.
+# Of the $T$ test images (`total`), $A$ are classified as item $k$ (`answered`) and
+# $B$ show item $k$ (`belong`); `hits` counts those that do both. If answers had
+# nothing to do with images, hits $X$ would be hypergeometric: draw $A$ of $T$
+# images without replacement, and count those that show item $k$.
 #
 # $$ P(X = h) = \binom{B}{h} \binom{T - B}{A - h} / \binom{T}{A} $$
 #
@@ -41,14 +41,14 @@ prediction = ""  # your words
 #
 # <details><summary>Hint 1</summary>
 #
-# `math.comb` counts exactly, and gives 0 where there is nothing to choose. Or use
-# `scipy.stats.hypergeom`, whose `sf(x, ...)` is $P(X > x)$: what must $x$ be?
+# `math.comb` counts exactly, and gives 0 if there are too few to choose from. Or
+# use `scipy.stats.hypergeom`, whose `sf(x, ...)` is $P(X > x)$: what must $x$ be?
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# An item that is never answered has 0 hits, and $P(X \ge 0) = 1$ whatever the
-# numbers are.
+# An item that is never named has 0 hits, and $P(X \ge 0) = 1$ whatever the numbers
+# are.
 #
 # </details>
 
@@ -71,8 +71,8 @@ print(check("ex10", p_value))
 # %% [markdown]
 # ## Use it
 #
-# A conventional network after a list of five items, taught without non-targets.
-# Test A is "more than", test B is yours.
+# Take a conventional network after a list of five items, taught without
+# non-targets. Test A is "more than", test B is yours.
 
 # %%
 settings = replace(SMALL, trials=3, networks=("conventional",), non_target="none")
@@ -104,12 +104,12 @@ print(
 # %% [markdown]
 # ## Discuss
 #
-# * Test A calls an item memorized that the network has never named. Why does nobody
-#   notice in a summary such as "4 of 5 items memorized"?
+# * Test A says that the network has memorized an item that it has never named. Why
+#   does nobody notice this in a summary such as "4 of 5 items memorized"?
 # * Why does swapping `belong` and `answered` change nothing? Find the symmetry in
 #   words: who draws from whom?
 # * With 10 times as many test images, an item with slightly more hits than chance
-#   becomes significant. What would you report beside the test?
+#   becomes significant. What would you report alongside the test?
 #
 # ## Reference
 #

@@ -3,8 +3,8 @@
 #
 # **How do you draw labels at random so that none of them is right?**
 #
-# To poison a list, every item needs the label of another. Shuffling is the first
-# idea, and it does not do. Run time: 2 s.
+# To poison a list, every item needs the label of another item. The first idea is to
+# shuffle, and it is not good enough. Run time: 2 s.
 
 # %%
 from collections import Counter
@@ -26,15 +26,16 @@ prediction = ""  # your words
 # %% [markdown]
 # ## Facts
 #
-# A permutation that leaves nothing in its place is a *derangement*. Of 4 items
-# there are 24 permutations and 9 derangements. Yours must be drawn uniformly: each
-# equally likely. All random numbers come from `rng`, a `numpy.random.Generator`, so
-# that equal seeds give equal experiments.
+# A permutation that leaves nothing in its place is a *derangement*. Four items have
+# 24 permutations and 9 derangements. Draw yours uniformly: each must be equally
+# likely. All random numbers come from `rng`, a `numpy.random.Generator`, so that
+# equal seeds give equal experiments.
 #
 # <details><summary>Hint 1</summary>
 #
-# Repairing a bad permutation, by swapping what is in its place, makes some
-# derangements more likely than others. Shifting by one gives only a single cycle.
+# If you repair a bad permutation by swapping the items that are in their own place,
+# some derangements become more likely than others. If you shift all labels by one,
+# you get only a single cycle.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -47,7 +48,7 @@ prediction = ""  # your words
 
 # %%
 def draw_poison(n_items, rng):
-    """Uniformly drawn list of labels, one an item, none of them the item's own."""
+    """Uniformly drawn list of labels, one per item, none of them the item's own."""
     ### BEGIN SOLUTION
     while True:
         labels = rng.permutation(n_items)
@@ -62,8 +63,8 @@ print(check("ex11", draw_poison))
 # %% [markdown]
 # ## Use it
 #
-# What a plain shuffle leaves unpoisoned, for lists of several lengths; then your
-# own draws.
+# See how many items a plain shuffle leaves unpoisoned, in lists of several lengths.
+# Then see your own draws.
 
 # %%
 rng = np.random.default_rng(0)
@@ -88,7 +89,7 @@ print(
 # %% [markdown]
 # ## Explain
 #
-# * One item in the list stays right on average, whatever its length. Prove it: each
+# * On average one item keeps its label, however long the list is. Prove it: each
 #   item keeps its label with probability 1/N, and there are N items.
 # * Suppose that a published poisoning test used plain shuffles of 10 labels. By how
 #   much would that overstate recall after poisoning?

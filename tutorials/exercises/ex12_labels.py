@@ -3,9 +3,9 @@
 #
 # **How much of forgetting is learning something wrong?**
 #
-# While one item is taught, images of all others are shown too, under labels that
-# are neither theirs nor the item's. You draw those labels, then ask what they do.
-# Run time: 8 s.
+# While one item is taught, images of all other items are shown too, under labels
+# that are neither their own nor the item's. You draw those labels, then ask what
+# they do. Run time: 8 s.
 
 # %%
 from dataclasses import replace
@@ -31,19 +31,19 @@ prediction = ""  # your words
 #
 # While `item` is presented, $n$ images of the item `shown` need labels. Of the
 # `n_items` labels two are excluded: `shown`, which would be the truth, and `item`,
-# which is being taught. Spread the $n$ images evenly over the others. If that does
-# not come out even, the remainder goes to *different* labels, drawn at random, so
-# that no label is favored in the long run.
+# which is being taught. Spread the $n$ images evenly over the others. If they do
+# not divide evenly, the remaining images get *different* labels, drawn at random,
+# so that no label is favored in the long run.
 #
 # <details><summary>Hint 1</summary>
 #
-# `divmod(n, len(others))` tells how often each label comes for sure, and how many
-# are left over.
+# `divmod(n, len(others))` tells how many images each label gets for certain, and
+# how many images are left over.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `rng.choice(others, left_over, replace=False)` draws different ones.
+# `rng.choice(others, left_over, replace=False)` draws different labels.
 #
 # </details>
 
@@ -106,8 +106,8 @@ plt.show()
 # * With true labels a network without any metaplasticity keeps its items. Is it
 #   then fair to call the conventional network's forgetting "catastrophic"? What did
 #   the true labels cost?
-# * Why do wrong labels, rather than none, keep a network from answering the newest
-#   item always?
+# * Without non-targets a network gives every image the newest item's name. Why do
+#   wrong labels prevent that?
 #
 # ## Reference
 #
