@@ -41,7 +41,7 @@ rng = np.random.default_rng(0)
 
 # %%
 def plasticity_at(distance, f):
-    """Plasticity of synapses of flexibility f, so far from birth (in 1/s)."""
+    """Plasticity of synapses of flexibility f at a distance from birth (in 1/s)."""
     distance = np.array(distance, dtype=float, ndmin=1)
     return mp.measure_plasticity(np.full(len(distance), f), distance, steepness=1.0)
 

@@ -103,7 +103,7 @@ n_test = np.array([20, 50, 100, 200, 500, 1000, 2000])
 
 
 def measure_hits_that_suffice(n, share):
-    """Least hits - chance of a memorized item, whose name is a share of answers."""
+    """Fewest hits of a memorized item minus chance, if this share of answers names it."""
     answered = int(share * 10 * n)
     candidates = np.arange(min(answered, n) + 1)
     passes = hypergeom.sf(candidates - 1, 10 * n, answered, n) < 0.05

@@ -141,8 +141,8 @@ def add_rows(total, matrix, values, places, count):
 #
 # The constant `zero` has the dtype of the arrays. In Numba the float64 constant
 # `0.0` makes `max(row[j], 0.0)` a computation in float64, and so does the integer
-# 0: every float32 is converted, half as many fit into a vector register, and
-# rounding differs from NumPy's, which keeps float32.
+# 0: every float32 is converted, and half as many fit into a vector register. Here
+# the result is the same, since `max` rounds nothing; of a product it would differ.
 
 
 # %%

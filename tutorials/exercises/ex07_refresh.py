@@ -104,7 +104,7 @@ for style, (name, (refresh, steepness)) in zip(
     right.plot(np.arange(1, 6), curve, style, label=name)
     print(f"{name:24s} recall by position", *(f"{recall:.2f}" for recall in curve))
 left.set(
-    xlabel="update, 20 a presentation",
+    xlabel="update, 20 per presentation",
     ylabel="displacement",
     title="One synapse, f = 0.6",
 )
