@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 3. Catastrophic forgetting: is it the labels?
 #
-# **Why does an ordinary network forget the first items: because it learns others, or
-# because it is taught that they are something else?**
+# **Why does an ordinary network forget the first items: because it learns others,
+# or because it is taught that they are something else?**
 #
 # *You will learn* what one presentation of the paper's protocol contains, how to
 # take it apart, and which part of the famous forgetting labels can cause, or cure.

@@ -103,7 +103,7 @@ n_test = np.array([20, 50, 100, 200, 500, 1000, 2000])
 
 
 def measure_hits_that_suffice(n, share):
-    """Fewest hits of a memorized item minus chance, if this share of answers names it."""
+    """Fewest hits of a memorized item minus chance, at a share of answers."""
     answered = int(share * 10 * n)
     candidates = np.arange(min(answered, n) + 1)
     passes = hypergeom.sf(candidates - 1, 10 * n, answered, n) < 0.05

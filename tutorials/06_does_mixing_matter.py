@@ -95,8 +95,8 @@ plt.show()
 #
 # This is the most instructive result in the package. The hybrid network does what
 # the paper says it does; but there is no evidence that, *after one pass*, it does
-# so because it is mixed. One flexibility between the two extremes is enough. The next
-# lesson asks whether mixing is good for anything else.
+# so because it is mixed. One flexibility between the two extremes is enough. The
+# next lesson asks whether mixing is good for anything else.
 #
 # A trap: if you choose the best of six on the same trials that judge it, you
 # flatter the winner. The claim chooses f on calibration seeds and judges on others.
