@@ -28,7 +28,7 @@ def tables(monkeypatch):
 
 def test_what_the_page_says_did_not_reproduce_did_not():
     text = (DOCS / "claims.md").read_text("utf-8")
-    assert "**What did not reproduce as told: C10.**" in text
+    assert "**What did not reproduce as stated: C10.**" in text
     verdicts = {c["id"]: c["verdict"] for c in RUNS["standard-mnist-0"]["claims"]}
     assert [claim for claim, verdict in verdicts.items() if verdict != "holds"] == ["C10"]
 
