@@ -1,4 +1,4 @@
-"""Tables of what was found, made from the claims.json of runs: nothing in them is typed."""
+"""Tables of what was found, made from files of results: nothing in them is typed by hand."""
 
 import json
 from inspect import ismodule
@@ -63,7 +63,7 @@ def make_bench(found: dict[str, Any]) -> dict[str, str]:
 
 
 def _tell_best_rival(rows: list[dict[str, Any]]) -> list[str]:
-    """The time of the best rival divided by our best, where the rows are compared."""
+    """The time of the best rival divided by our best time, if the rows are compared."""
     rivals = [row for row in rows if "ratio" in row and not row["who"].startswith("metaplastic_np")]
     if not rivals:
         return []
@@ -76,10 +76,10 @@ CORE += ("_fast/__init__", "_fast/kernels")
 
 
 def make_mutants(found: dict[str, Any]) -> dict[str, str]:
-    """What became of the mutants of each module, and the sum of it in a sentence."""
+    """What became of the mutants of each module, and the totals in a sentence."""
     outcomes = ["tested", "killed", "crashed", "timeout", "survived", "equivalent"]
     minutes = sum(each["minutes"] for each in found["modules"])
-    head = ["module", *outcomes, "score", "its laws take"]
+    head = ["module", *outcomes, "score", "time of its laws"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for each in found["modules"]:
         cells = [f"`{each['module']}`", *(f"{each[outcome]}" for outcome in outcomes)]
@@ -99,9 +99,9 @@ def make_broken(found: dict[str, Any]) -> str:
     rows = [each for each in found["breaks"] if each["file"] in CORE]
     noticed = sum(bool(each["noticed_by"]) for each in found["breaks"])
     lines = [
-        f"`{found['command']}`: {noticed} of {len(found['breaks'])} breaks noticed. Of the core:",
+        f"`{found['command']}`: {noticed} of {len(found['breaks'])} breaks noticed. In the core:",
         "",
-        "| module | the law that fails | a piece of a line → what it is broken into |",
+        "| module | the law that fails | the code → what it is changed into |",
         "|---|---|---|",
     ]
     for each in rows:
@@ -121,21 +121,21 @@ def _one_line(code: str) -> str:
 
 
 def make_names() -> str:
-    """Classes and functions that are importable from the package itself, and a line about each."""
+    """Classes and functions that the package itself exports, with a line about each."""
     names = [name for name in mp.__all__ if not ismodule(getattr(mp, name))]
     listed = "\n".join(f"   ~metaplastic_np.{name}" for name in names)
     return f"```{{eval-rst}}\n.. autosummary::\n   :nosignatures:\n\n{listed}\n```\n"
 
 
 def make_supply(found: dict[str, Any]) -> str:
-    """The lowest versions that the suite passed with."""
+    """The lowest versions with which the suite passed."""
     versions = found["lowest"]["versions"].items()
     listed = ", ".join(f"{name} {version}" for name, version in versions)
-    return f"Lowest: {found['lowest']['suite']}, with {listed}.\n"
+    return f"Lowest versions: {found['lowest']['suite']}, with {listed}.\n"
 
 
 def make_fuzz(found: dict[str, Any]) -> str:
-    """One row a target."""
+    """One row per target."""
     words = list(next(iter(found["targets"].values())))
     head = ["target", *(word.replace("_", " ") for word in words)]
     lines = [f"`{found['command']}`, {found['minutes']:.0f} minutes:", ""]
@@ -146,19 +146,19 @@ def make_fuzz(found: dict[str, Any]) -> str:
 
 
 def make_command(run: dict[str, Any]) -> str:
-    """The command that makes a run again."""
+    """The command that reproduces a run."""
     options = {"--preset": run["preset"], "--dataset": run["dataset"], "--seed": run["seed"]}
     words = [f"{name} {value}" for name, value in options.items()]
     return " ".join(["metaplastic-np reproduce", *words, "--jobs 2"])
 
 
 def make_name(run: dict[str, Any]) -> str:
-    """What tells a run from another."""
+    """What distinguishes a run from the others."""
     return f"{run['preset']}, {run['dataset']}, seed {run['seed']}"
 
 
 def make_verdicts(runs: dict[str, Any]) -> str:
-    """One row a run: which claims hold, fail, are undecided."""
+    """One row per run: which claims hold, fail, are undecided."""
     lines = ["| run | holds | fails | undecided | command |", "|---|---|---|---|---|"]
     for _, run in sorted(runs.items(), reverse=True):
         found = [
@@ -174,7 +174,7 @@ def make_verdicts(runs: dict[str, Any]) -> str:
 
 
 def make_table(run: dict[str, Any]) -> str:
-    """One row a claim, with its weakest margin."""
+    """One row per claim, with its weakest margin."""
     lines = [
         f"`{make_command(run)}`",
         "",
@@ -189,9 +189,9 @@ def make_table(run: dict[str, Any]) -> str:
 
 
 def _tell_verdict(claim: dict[str, Any]) -> list[str]:
-    """Verdict, margin, bounds, trials and controls; or that the run was asked something else."""
+    """Verdict, margin, bounds, trials and controls; or that the claim has changed since the run."""
     if not _is_as_now(claim):
-        return ["asked otherwise then", "", "", "", ""]
+        return ["claim changed since", "", "", "", ""]
     low, high = claim["interval"]
     held = claim["controls"]
     return [
@@ -204,12 +204,12 @@ def _tell_verdict(claim: dict[str, Any]) -> list[str]:
 
 
 def _is_as_now(claim: dict[str, Any]) -> bool:
-    """Whether a claim that was judged some time ago says what it says today."""
+    """Whether a claim that was judged earlier still says the same."""
     return claim["statement"] == mp.paper.CLAIMS[claim["id"]].statement
 
 
 def make_size(found: dict[str, Any]) -> str:
-    """How often a bound is above a true mean of 0, a row per margin."""
+    """How often a lower bound is above a true mean of 0: one row per margin."""
     lines = [
         f"`{found['command']}`",
         "",
@@ -224,7 +224,7 @@ def make_size(found: dict[str, Any]) -> str:
 
 
 def make_frontier(found: dict[str, Any]) -> str:
-    """The hybrid's recall minus that of one flexibility: a row per question and time scale."""
+    """The hybrid's recall minus that of one flexibility: one row per question and time scale."""
     judged, chosen = found["judged"], found["calibration"]["seed"]
     seeds = f"seed {judged['seed']}; the pairs were chosen on seed {chosen}"
     head = ["how both were chosen", "steepness of the hybrid, times", "one flexibility, f"]
@@ -242,19 +242,19 @@ def make_frontier(found: dict[str, Any]) -> str:
 
 
 def make_seconds(runs: dict[str, Any]) -> str:
-    """One row a claim: how long one core worked for its evidence, which claims may share."""
+    """One row per claim: how long one core worked for its evidence, which claims may share."""
     names = sorted(runs, reverse=True)
     head = [make_name(runs[name]) for name in names]
     lines = ["| claim | " + " | ".join(head) + " |", "|---" * (1 + len(names)) + "|"]
     for claims in zip(*(runs[name]["claims"] for name in names), strict=True):
         cells = [f"{claim['seconds']:.0f} s" for claim in claims]
         lines.append("| " + " | ".join([claims[0]["id"], *cells]) + " |")
-    lines += ["", "Seconds of one core; several claims are judged on the same trials.", ""]
+    lines += ["", "Seconds on one core; several claims are judged on the same trials.", ""]
     return "\n".join(lines)
 
 
 def make_expected(found: dict[str, Any]) -> str:
-    """What a class should see, and how far a mean over a few trials may be from it."""
+    """What a class should see, and how far a mean over a few trials may be off."""
     lines = [
         f"`{found['command']}`, {found['trials']} trials, seed {found['seed']}",
         "",

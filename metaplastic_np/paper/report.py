@@ -1,4 +1,4 @@
-"""The page that comes of it all: claims, figures, the numbers behind them, how they were made.
+"""The page that shows it all: claims, figures, the numbers behind them, how they were made.
 
 One HTML file that loads nothing and runs no scripts, for a browser, a projector, a phone or a
 printer. A section is a function from results to HTML; whatever is text goes through ``escape``.
@@ -49,33 +49,34 @@ MURDOCK = {10: ("6.39", 10, "2 s"), 30: ("8.82", 30, "1 s")}  # recalled, of so 
 
 
 ABOUT = f"""\
-<p>A network learns <em>items</em> one after another: an item is a class of images, shown for a
-short while. After every presentation it is tested on all items; <em>recall</em> is the share of an
-item&rsquo;s test images that it names right. A conventional network keeps only the newest items.
-Here every synapse stiffens, at its own flexibility, as it travels from where it was born (Cho, Lee,
-Baek and Paik 2024, arXiv 2407.07133). This page says which of the paper&rsquo;s claims hold in
-these runs, and shows every number that the verdicts rest on.</p>
-<p>A claim is a list of <em>margins</em>, one number for each trial, positive where the claim is
-right. It <strong>holds</strong> if the one-sided 95&nbsp;% lower bound of the mean is above 0 for
-every margin, <strong>fails</strong> if the upper bound is below 0 for some margin, and is
-<strong>undecided</strong> otherwise. Each claim is also judged on {N_CONTROLS} control runs that
-were made so that it is false there.</p>"""
+<p>A network learns <em>items</em> one after another; an item is a class of images, shown for a
+short while. After every presentation the network is tested on all items. <em>Recall</em> is the
+share of an item&rsquo;s test images that it classifies correctly. A conventional network keeps
+only the newest items. Here each synapse becomes harder to change the further its weight moves from
+its initial value; how quickly depends on its own flexibility (Cho, Lee, Baek and Paik 2024,
+arXiv 2407.07133). This page says which of the paper&rsquo;s claims hold in these runs, and shows
+every number behind the verdicts.</p>
+<p>A claim is a list of <em>margins</em>: one number per trial, positive if the trial supports the
+claim. A claim <strong>holds</strong> if the one-sided 95&nbsp;% lower bound of the mean is above 0
+for every margin, <strong>fails</strong> if the upper bound is below 0 for some margin, and is
+<strong>undecided</strong> otherwise. Each claim is also judged on {N_CONTROLS} control runs, which
+are made so that it is false there.</p>"""
 
 MEMORIZED = """\
 <p>An item is memorized if it has more hits than shuffled labels would give it. The exact test asks
 how often chance has <em>as many hits or more</em>. The published code counts the shuffles with
-strictly <em>more</em> hits: an item that is never answered has none in any shuffle, none lies
-above, and it counts as memorized, so that a network that gives one answer to everything is credited
+strictly <em>more</em> hits. If no image is classified as an item, no shuffle gives that item more
+than 0 hits, so it counts as memorized; a network that gives one answer to everything is credited
 with almost the whole list. The exact test is lenient, too, and depends on the number of test
-images, here {images} an item; the last column asks for clearly more hits than false alarms.</p>"""
+images, here {images} per item; the last column asks for clearly more hits than false alarms.</p>"""
 
 YARDSTICK = """\
 <p>People asked for the words of a list in any order (free recall, Murdock 1962) recalled {people}.
 The hybrid network&rsquo;s gross memory, its recall summed over the items of the list, is {network}.
 The two are <strong>not the same quantity</strong>: a person finds a word without being shown it;
-the network is shown a test image and chooses among the items of the list, which by guessing alone
-gives a gross memory of 1. What can be compared is the direction: whether a longer list leaves more
-in all, and less of each item.</p>"""
+the network is shown a test image and chooses among the items of the list. Guessing alone gives a
+gross memory of 1. Only the direction can be compared: whether a longer list leaves more in total,
+and less of each item.</p>"""
 
 NOT_RUN = '<p class="soft">not run</p>'
 
@@ -313,7 +314,7 @@ def _show_memorized(evidence: Evidence) -> str:
     columns = {
         f"exact test: P(X \u2265 hits) < {MEMORIZED_LEVEL}": measure_memorized(confusion),
         f"as published: P(X > hits) < {MEMORIZED_LEVEL}": _memorized_as_published(confusion),
-        "never answered": confusion.sum(axis=-2) == 0,
+        "never given as an answer": confusion.sum(axis=-2) == 0,
         f"hits \u2212 false alarms > {CLEAR}": clear,
     }
     n_items, trials = run.settings.n_items, run.settings.trials
@@ -337,7 +338,7 @@ def _show_pairs(evidence: Evidence) -> str:
         rows.append([f"{network} \u2212 {other}", mean, mean - half, mean + half, len(ours)])
     caption = "Difference in mean recall after the whole list, with its 95 % t interval"
     names = ["pair", "mean difference", "low", "high", "trials"]
-    words = "Networks of one trial share its draws: every trial gives a difference of each pair."
+    words = "The networks of a trial share its draws, so each trial gives one difference per pair."
     return f"<p>{words}</p>\n{_table(caption, names, rows)}"
 
 
@@ -373,7 +374,7 @@ def _show_settings(evidence: Evidence) -> str:
         seconds = run.header["seconds_by_trial"]
         numbers = [float(sum(seconds)), float(np.mean(seconds)), float(run.kappa.mean())]
         rows.append([f"{name}.npz", *numbers, *(said[setting][index] for setting in differ)])
-    names = ["run", "seconds", "seconds a trial", "measured kappa", *differ]
+    names = ["run", "seconds", "seconds per trial", "measured kappa", *differ]
     shared = [[name, values[0]] for name, values in said.items() if name not in differ]
     machine = [[name, " / ".join(dict.fromkeys(values))] for name, values in made.items()]
     tables = [

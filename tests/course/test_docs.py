@@ -28,7 +28,7 @@ def tables(monkeypatch):
 
 def test_what_the_page_says_did_not_reproduce_did_not():
     text = (DOCS / "claims.md").read_text("utf-8")
-    assert "**What did not reproduce as told: C10.**" in text
+    assert "**What did not reproduce as stated: C10.**" in text
     verdicts = {c["id"]: c["verdict"] for c in RUNS["standard-mnist-0"]["claims"]}
     assert [claim for claim, verdict in verdicts.items() if verdict != "holds"] == ["C10"]
 
@@ -61,7 +61,7 @@ def test_a_table_has_every_claim_with_its_verdict_and_numbers(name, tables):
     for claim in RUNS[name]["claims"]:
         (line,) = [line for line in lines if f"**{claim['id']}**" in line]
         if claim["statement"] != mp.paper.CLAIMS[claim["id"]].statement:
-            assert line.endswith("| asked otherwise then |  |  |  |  |")
+            assert line.endswith("| claim changed since |  |  |  |  |")
             continue
         assert claim["verdict"] in line
         assert f"{claim['estimate']:+.3f}" in line

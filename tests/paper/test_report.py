@@ -372,7 +372,7 @@ def test_memorized_is_counted_twice_on_the_longest_list_there_is(evidence, judge
     for network, row in zip(SMALL.networks, table["rows"][1:], strict=True):
         assert row == [network, *(f"{n}.00 \u00b1 0.00" for n in (0, 10, 9, 0))]
     assert table["caption"].startswith("serial-position-30.npz, trials 2: items memorized of 10,")
-    assert "here 10 an item" in found.text
+    assert "here 10 per item" in found.text
 
 
 def test_networks_are_compared_in_pairs(page, evidence):
