@@ -118,6 +118,7 @@ def skip_fields(app, what, name, thing, skip, options):
 def write_generated(app):
     """Pages that are made, not typed: exercises, and tables from the results of runs."""
     pages.write(HERE, run=app.config.run_lessons, in_browser=tags.has("lite"))  # noqa: F821
+    app.env.find_files(app.config, app.builder)  # or codeautolink, asked next, does not know them
     tables.write(HERE / "generated")
     printed = subprocess.check_output([sys.executable, HERE / "examples" / "mine.py"])
     (HERE / "generated" / "mine.txt").write_bytes(printed)

@@ -111,7 +111,7 @@ for name, run in runs.items():
             f"with last position {by_last:+.2f}"
         )
 when = dict(zip(counts.tolist(), last.tolist(), strict=True))
-print("last positions in the balanced order:", when)
+print("balanced, when last:", when)
 
 _, panels = plt.subplots(1, 2, figsize=(9, 4.4), sharey=True)
 for axes, (name, curves) in zip(panels, points.items(), strict=True):

@@ -140,7 +140,7 @@ gain = curves[2].mean(axis=1) - np.maximum(*curves[:2].mean(axis=2))
 low, high = mp.metrics.measure_bounds(gain)
 print(f"kappa {results.kappa.mean():.1f}")
 print(
-    f"hybrid's mean recall minus the better of the others': {gain.mean():+.2f}, "
+    f"hybrid's mean recall minus the better of the others': {gain.mean():+.2f}\n"
     f"at least {low:+.2f} with 95 % confidence"
 )
 

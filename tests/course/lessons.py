@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 TUTORIALS = Path(__file__).parents[2] / "tutorials"
@@ -25,39 +27,44 @@ RUN = (
 )
 
 
+def run_script(script: Path, blocked: list[str]) -> tuple[float, bool]:
+    """Seconds that a script takes in a folder of its own, and whether it fails."""
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, "-W", "error::RuntimeWarning", "-c", RUN, script, *blocked],
+            cwd=folder,
+            env={**os.environ, "MPLBACKEND": "agg"},
+            stdout=subprocess.DEVNULL,
+            check=False,
+        )
+    return time.perf_counter() - started, bool(done.returncode)
+
+
 def main() -> int:
     """Run, print, and count what failed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--without-numba", action="store_true")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--jobs", type=int, default=1, help="scripts at a time (1, to time them)")
     options = parser.parse_args()
     blocked = ["numba"] if options.without_numba else []
-    environment = {**os.environ, "MPLBACKEND": "agg"}
-    total, failed = 0.0, []
     lessons = sorted(TUTORIALS.glob("[0-9]*.py"))
-    for lesson in [*lessons, *sorted((TUTORIALS / "exercises").glob("ex*.py"))]:
-        started = time.perf_counter()
-        with tempfile.TemporaryDirectory() as folder:
-            done = subprocess.run(
-                [sys.executable, "-W", "error::RuntimeWarning", "-c", RUN, lesson, *blocked],
-                cwd=folder,
-                env=environment,
-                stdout=subprocess.DEVNULL,
-                check=False,
-            )
-        seconds = time.perf_counter() - started
-        if lesson in lessons:
-            total += seconds
-        print(f"{seconds:6.1f} s  {lesson.stem}{'  FAILED' if done.returncode else ''}", flush=True)
-        if done.returncode:
-            failed.append(lesson)
-        elif options.write and lesson in lessons:
-            text = lesson.read_text("utf-8")
-            told = f"# Run time: about {max(1, round(seconds))} s."
-            text = re.sub(r"^# Run time: about \d+ s\.", told, text, flags=re.M)
-            lesson.write_text(text, "utf-8")
+    scripts = [*lessons, *sorted((TUTORIALS / "exercises").glob("ex*.py"))]
+    total, n_failed = 0.0, 0
+    with ThreadPoolExecutor(options.jobs) as executor:
+        found = executor.map(run_script, scripts, repeat(blocked))
+        for script, (seconds, failed) in zip(scripts, found, strict=True):
+            print(f"{seconds:6.1f} s  {script.stem}{'  FAILED' if failed else ''}", flush=True)
+            total += seconds * (script in lessons)
+            n_failed += failed
+            if options.write and not failed and script in lessons:
+                text = script.read_text("utf-8")
+                told = f"# Run time: about {max(1, round(seconds))} s."
+                text = re.sub(r"^# Run time: about \d+ s\.", told, text, flags=re.M)
+                script.write_text(text, "utf-8")
     print(f"{total:6.1f} s  all lessons, without the exercises")
-    return len(failed)
+    return n_failed
 
 
 if __name__ == "__main__":

@@ -222,7 +222,7 @@ def test_no_code_leaves_its_box(site, pages, browser):
     page = context.new_page()
     wide = {}
     for path in sorted(pages):
-        page.goto(path.as_uri())
+        page.goto(path.as_uri(), wait_until="domcontentloaded")
         lines = page.evaluate(
             """() => [...document.querySelectorAll('div.highlight pre')]
                 .filter(box => box.scrollWidth > box.clientWidth + 1)
